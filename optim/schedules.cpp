@@ -209,9 +209,23 @@ double linear_warmup_decay(int64_t step, int64_t warmup, int64_t total) {
   return step >= total ? 0 : ratio(total - step, total - warmup);
 }
 
+double cosine_warmup_decay(int64_t step, int64_t warmup, int64_t total) {
+  if (step < warmup) return ratio(step + 1, warmup);
+  return step >= total ? 0 : (1 + std::cos(std::numbers::pi * ratio(step - warmup, total - warmup))) / 2;
+}
+
 double inverse_sqrt_decay(int64_t step, int64_t warmup) {
   const int64_t rise = std::max<int64_t>(warmup, 1);
   return step < rise ? ratio(step + 1, rise) : std::sqrt(ratio(rise, step + 1));
+}
+
+double warmup_decay(WarmupDecay decay, int64_t step, int64_t warmup, int64_t total) {
+  switch (decay) {
+    case WarmupDecay::linear: break;
+    case WarmupDecay::cosine: return cosine_warmup_decay(step, warmup, total);
+    case WarmupDecay::inverse_sqrt: return inverse_sqrt_decay(step, warmup);
+  }
+  return linear_warmup_decay(step, warmup, total);
 }
 
 }  // namespace qing::optim

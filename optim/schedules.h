@@ -61,9 +61,16 @@ Schedule polynomial_with_warmup(int64_t warmup, int64_t total, double lr_end = 1
 /// of which has the peak, and falls linearly to 0 at `total`. Unlike linear_with_warmup it wastes no step on a rate of
 /// 0.
 double linear_warmup_decay(int64_t step, int64_t warmup, int64_t total);
+/// The same with half a cosine in the place of the linear fall (Loshchilov & Hutter 2017).
+double cosine_warmup_decay(int64_t step, int64_t warmup, int64_t total);
 
 /// The same rise, and then √(warmup / (step + 1)): the schedule of Vaswani et al. 2017, section 5.3, relative to its
 /// peak. A warm-up of 0 counts as 1.
 double inverse_sqrt_decay(int64_t step, int64_t warmup);
+
+/// How the learning rate falls after its warm-up.
+enum class WarmupDecay { linear, cosine, inverse_sqrt };
+/// One of the three above.
+double warmup_decay(WarmupDecay decay, int64_t step, int64_t warmup, int64_t total);
 
 }  // namespace qing::optim

@@ -20,6 +20,7 @@ install_packages() {
 # The packages that are needed to build qing.
 build_packages=(g++ cmake ninja-build pkg-config libboost1.81-dev libboost-json1.81-dev libfmt-dev libeigen3-dev libutf8proc-dev
   libcli11-dev libtomlplusplus-dev libsqlite3-dev libarchive-dev libssl-dev libzip-dev libexpat1-dev libxlsxwriter-dev
+  libpng-dev libjpeg62-turbo-dev zlib1g-dev
   ca-certificates)
 
 # unpack_packages FOLDER NAME...: unpacks Debian packages into a folder. Unlike an installation this starts no service.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <qing/autograd/graph.h>
+#include <qing/autograd/ops/activations.h>
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/autograd/ops/normalization.h>
@@ -13,7 +14,9 @@
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
 #include <qing/tensor/dispatch.h>
+#include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/apply.h>
+#include <qing/tensor/ops/compare.h>
 
 namespace qing {
 namespace {
@@ -26,10 +29,7 @@ struct Channels {
     for (int64_t d = 2; d < x.dim(); ++d) pixels *= x.size(d);
   }
   int64_t count() const { return images * pixels; }
-  // Calls body(offset of the run of pixels) for every image of a channel.
-  template <class Body> void runs(int64_t channel, const Body& body) const {
-    for (int64_t n = 0; n < images; ++n) body((n * channels + channel) * pixels);
-  }
+  kernels::ChannelRuns runs() const { return {images, pixels, channels * pixels}; }
   template <class Body> void each(const Body& body) const {
     const int64_t grain = std::max<int64_t>(1, kElementGrain / std::max<int64_t>(1, count()));
     parallel_for(channels, grain, [&](int64_t begin, int64_t end) {
@@ -74,26 +74,25 @@ struct Statistics {
 };
 
 template <class T> void find_statistics(const Tensor& x, const Channels& s, double eps, const Statistics& stats) {
-  const T* in = x.data<T>();
+  const auto& table = kernels::kernels<T>();
   s.each([&](int64_t c) {
+    const T* in = x.data<T>() + c * s.pixels;
     const auto count = static_cast<double>(s.count());
-    const auto sum_of = [&](auto term) {
-      double sum = 0;
-      s.runs(c, [&](int64_t at) {
-        for (int64_t i = at; i < at + s.pixels; ++i) sum += term(static_cast<double>(in[i]));
-      });
-      return sum;
-    };
-    double mean = sum_of([](double v) { return v; }) / count;
+    // Deviations from the first element: those of equal elements are 0, and their squares do not cancel.
+    double sums[2];
+    table.channel_moments(s.runs(), in, in[0], sums);
+    double mean = static_cast<double>(in[0]) + sums[0] / count;
     double rest = 0;  // the rounding error of the mean
+    double squares = sums[1] - sums[0] * (sums[0] / count);
     if constexpr (sizeof(T) == 8) {
-      // The sum of equal f64 numbers may differ from their multiple, and a mean in double is rounded.
-      const auto off = [&] { return sum_of([&](double v) { return v - mean; }) / count; };
-      mean += off();
-      rest = off();
+      // A mean in double is rounded, and so are the deviations from the first element.
+      table.channel_moments(s.runs(), in, mean, sums);
+      mean += sums[0] / count;
+      table.channel_moments(s.runs(), in, mean, sums);
+      rest = sums[0] / count;
+      squares = sums[1] - rest * rest * count;
     }
-    const double squares = sum_of([&](double v) { return (v - mean) * (v - mean); });
-    const double variance = std::max(squares / count - rest * rest, 0.0);
+    const double variance = std::max(squares / count, 0.0);
     stats.mean.data<T>()[c] = static_cast<T>(mean);
     stats.variance.data<T>()[c] = static_cast<T>(variance);
     const double rstd = 1 / std::sqrt(variance + eps);
@@ -117,6 +116,17 @@ void update_running(const Tensor& running, const Tensor& batch, double momentum,
   });
 }
 
+// A norm with what follows it in the same pass: y = relu(norm + residual), each if it is there.
+struct Following {
+  Tensor residual;
+  bool relu;
+};
+
+// The gradient of the norm's result, in differentiable operations.
+Tensor upstream_of(const Tensor& dy, const Tensor& y, bool relu) {
+  return relu ? mul(dy, gt(y, 0).to(dy.dtype())) : dy;
+}
+
 void batch_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, double eps, GradSink& grad) {
   std::vector<int64_t> dims{0};
   for (int64_t d = 2; d < x.dim(); ++d) dims.push_back(d);
@@ -125,50 +135,57 @@ void batch_norm_graph(const Tensor& dy, const Tensor& x, const Tensor& weight, d
   if (grad.needs(0)) grad.add(0, standardize_backward(mul(dy, along_channels(weight, x)), standard, dims, true));
   if (grad.needs(1)) grad.add(1, to_channels(mul(dy, standard.normal)));
   if (grad.needs(2)) grad.add(2, to_channels(dy));
+  if (grad.needs(3)) grad.add(3, dy);
 }
 
-// With x̂ = (x−mean)·rstd + shift: dx = weight·rstd·(dy − mean(dy) − x̂·mean(dy·x̂)).
+// With x̂ = (x−mean)·rstd + shift and g = dy where relu let it pass: dx = weight·rstd·(g − mean(g) − x̂·mean(g·x̂)).
+// `y` is undefined without relu.
 template <class T>
-void batch_norm_backward(const Tensor& upstream, const Tensor& input, const Tensor& weight, const Statistics& stats,
-                         GradSink& grad) {
+void batch_norm_backward(const Tensor& upstream, const Tensor& input, const Tensor& weight, const Tensor& y,
+                         const Statistics& stats, GradSink& grad) {
+  const auto& table = kernels::kernels<T>();
   const Channels s(input);
-  GradSink::Target targets[3]{};
-  for (size_t i = 0; i < 3; ++i) {
+  GradSink::Target targets[4]{};
+  for (size_t i = 0; i < 4; ++i) {
     if (grad.needs(i)) targets[i] = grad.target(i);
   }
-  const auto put = [&](size_t i, int64_t at, T value) {
+  const auto put = [&](size_t i, int64_t at, double value) {
     if (!targets[i].tensor.defined()) return;
     T& to = targets[i].tensor.data<T>()[at];
-    to = targets[i].accumulate ? to + value : value;
+    to = targets[i].accumulate ? to + static_cast<T>(value) : static_cast<T>(value);
   };
-  const T *x = input.data<T>(), *dy = upstream.data<T>();
+  const auto start = [&](const Tensor& t, int64_t c) { return t.defined() ? t.data<T>() + c * s.pixels : nullptr; };
   s.each([&](int64_t c) {
-    const T mean = stats.mean.data<T>()[c], rstd = stats.rstd.data<T>()[c], shift = stats.shift.data<T>()[c];
-    const auto normal = [=](T v) { return (v - mean) * rstd + shift; };
-    double total = 0, along = 0;
-    s.runs(c, [&](int64_t at) {
-      for (int64_t i = at; i < at + s.pixels; ++i) {
-        total += static_cast<double>(dy[i]);
-        along += static_cast<double>(dy[i]) * static_cast<double>(normal(x[i]));
-      }
-    });
-    put(1, c, static_cast<T>(along));
-    put(2, c, static_cast<T>(total));
-    if (!targets[0].tensor.defined()) return;
-    const T factor = weight.data<T>()[c] * rstd;
-    const auto n = static_cast<double>(s.count());
-    const auto mean_dy = static_cast<T>(total / n), mean_along = static_cast<T>(along / n);
-    s.runs(c, [&](int64_t at) {
-      for (int64_t i = at; i < at + s.pixels; ++i) {
-        put(0, i, factor * (dy[i] - mean_dy - normal(x[i]) * mean_along));
-      }
-    });
+    const T mean = stats.mean.data<T>()[c];
+    const auto rstd = static_cast<double>(stats.rstd.data<T>()[c]), shift = static_cast<double>(stats.shift.data<T>()[c]);
+    double sums[2];
+    table.channel_gradient_sums(s.runs(), start(input, c), start(upstream, c), start(y, c), mean, sums);
+    const double total = sums[0], along = sums[1] * rstd + total * shift;
+    put(1, c, along);
+    put(2, c, total);
+    if (!targets[0].tensor.defined() && !targets[3].tensor.defined()) return;
+    const double factor = static_cast<double>(weight.data<T>()[c]) * rstd, n = static_cast<double>(s.count());
+    table.channel_gradient(s.runs(), {.x = start(input, c),
+                                      .dy = start(upstream, c),
+                                      .y = start(y, c),
+                                      .mean = mean,
+                                      .rstd = stats.rstd.data<T>()[c],
+                                      .shift = stats.shift.data<T>()[c],
+                                      .factor = static_cast<T>(factor),
+                                      .mean_g = static_cast<T>(total / n),
+                                      .mean_along = static_cast<T>(along / n),
+                                      .dx = start(targets[0].tensor, c),
+                                      .dresidual = start(targets[3].tensor, c),
+                                      .add_dx = targets[0].accumulate,
+                                      .add_dresidual = targets[3].accumulate});
   });
 }
 
 Tensor batch_norm_training(const Tensor& input, const Tensor& running_mean, const Tensor& running_var,
-                           const Tensor& weight, const Tensor& bias, double momentum, double eps) {
+                           const Tensor& weight, const Tensor& bias, double momentum, double eps,
+                           const Following& following) {
   const Tensor x = input.alias().contiguous();
+  const Tensor residual = following.residual.defined() ? following.residual.alias().contiguous() : Tensor();
   const Channels s(x);
   if (s.count() < 2) {
     throw ValueError(fmt::format("batch_norm: x {} has {} values per channel; training needs at least 2",
@@ -183,22 +200,27 @@ Tensor batch_norm_training(const Tensor& input, const Tensor& running_mean, cons
     using T = decltype(zero);
     find_statistics<T>(x, s, eps, stats);
     s.each([&](int64_t c) {
-      const T mean = stats.mean.data<T>()[c], factor = stats.rstd.data<T>()[c] * gamma.data<T>()[c];
+      const T factor = stats.rstd.data<T>()[c] * gamma.data<T>()[c];
       const T shift = stats.shift.data<T>()[c] * gamma.data<T>()[c] + beta.data<T>()[c];
-      s.runs(c, [&](int64_t at) {
-        for (int64_t i = at; i < at + s.pixels; ++i) y.data<T>()[i] = (x.data<T>()[i] - mean) * factor + shift;
-      });
+      kernels::kernels<T>().channel_affine(s.runs(), x.data<T>() + c * s.pixels, stats.mean.data<T>()[c], factor, shift,
+                                           residual.defined() ? residual.data<T>() + c * s.pixels : nullptr,
+                                           following.relu, y.data<T>() + c * s.pixels);
     });
   });
   const auto n = static_cast<double>(s.count());
   update_running(running_mean, stats.mean, momentum, 1);
   update_running(running_var, stats.variance, momentum, n / (n - 1));
-  if (recording({input, weight, bias})) {
-    record("batch_norm", y, {input, weight, bias},
-           [eps, stats, x = Saved(x), gamma = Saved(gamma)](const Tensor& dy, GradSink& grad) {
-             if (grad.create_graph()) return batch_norm_graph(dy, grad.input(0, x), grad.input(1, gamma), eps, grad);
+  if (recording({input, weight, bias, following.residual})) {
+    record("batch_norm", y, {input, weight, bias, following.residual},
+           [eps, stats, x = Saved(x), gamma = Saved(gamma), result = Saved(following.relu ? y : x), relu = following.relu](
+               const Tensor& dy, GradSink& grad) {
+             if (grad.create_graph()) {
+               return batch_norm_graph(upstream_of(dy, result.get(grad), relu), grad.input(0, x), grad.input(1, gamma),
+                                       eps, grad);
+             }
              dispatch_floating(dy.dtype(), "batch_norm", [&](auto zero) {
-               batch_norm_backward<decltype(zero)>(dy, x.get(grad), gamma.get(grad), stats, grad);
+               batch_norm_backward<decltype(zero)>(dy, x.get(grad), gamma.get(grad),
+                                                   relu ? result.get(grad) : Tensor(), stats, grad);
              });
            });
   }
@@ -207,11 +229,15 @@ Tensor batch_norm_training(const Tensor& input, const Tensor& running_mean, cons
 
 }  // namespace
 
-Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
-                  const Tensor& bias, bool training, double momentum, double eps) {
+namespace {
+
+Tensor norm_of_batch(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
+                     const Tensor& bias, bool training, double momentum, double eps, const Following& following) {
   check_channels(x, {running_mean, running_var, weight, bias}, "batch_norm");
   check_floating(x, "batch_norm");
-  if (training) return batch_norm_training(x, running_mean, running_var, weight, bias, momentum, eps);
+  if (training) {
+    return batch_norm_training(x, running_mean, running_var, weight, bias, momentum, eps, following);
+  }
   if (!running_mean.defined() || !running_var.defined()) {
     throw ValueError("batch_norm: without training it needs running_mean and running_var");
   }
@@ -219,7 +245,28 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   const Tensor deviation = sqrt(add(running_var, Tensor::full({}, eps, x.dtype())));
   const Tensor factor = div(weight.defined() ? weight : Tensor::full({}, 1, x.dtype()), deviation);
   const Tensor moved = mul(running_mean, factor);
-  return affine(x, factor, bias.defined() ? sub(bias, moved) : neg(moved));
+  Tensor y = affine(x, factor, bias.defined() ? sub(bias, moved) : neg(moved));
+  if (following.residual.defined()) y = add(y, following.residual);
+  return following.relu ? relu(y) : y;
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
+                  const Tensor& bias, bool training, double momentum, double eps) {
+  return norm_of_batch(x, running_mean, running_var, weight, bias, training, momentum, eps, {{}, false});
+}
+
+Tensor batch_norm_relu(const Tensor& x, const Tensor& residual, const Tensor& running_mean, const Tensor& running_var,
+                       const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps) {
+  if (residual.defined()) {
+    check_same_dtype(x, residual, "batch_norm_relu");
+    if (residual.shape() != x.shape()) {
+      throw ShapeError(fmt::format("batch_norm_relu: x {} and the residual {} differ", to_string(x.shape()),
+                                   to_string(residual.shape())));
+    }
+  }
+  return norm_of_batch(x, running_mean, running_var, weight, bias, training, momentum, eps, {residual, true});
 }
 
 Tensor group_norm(const Tensor& x, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {

@@ -38,11 +38,10 @@ void forward_into(const Convolution& c, const Tensor& x, const Tensor& weight, c
   });
 }
 
-void input_into(const Convolution& c, const Tensor& weight, const Tensor& dy, GradSink::Target dx) {
-  if (!dx.accumulate) dx.tensor.fill(0);
+void input_into(const Convolution& c, const Tensor& weight, const Tensor& dy, const GradSink::Target& dx) {
   dispatch_floating(dy.dtype(), "conv_transpose2d", [&](auto zero) {
     using T = decltype(zero);
-    convolve_transposed<T>(c, weight.data<T>(), dy.data<T>(), dx.tensor.data<T>());
+    convolve_transposed<T>(c, weight.data<T>(), dy.data<T>(), dx.tensor.data<T>(), dx.accumulate);
   });
 }
 

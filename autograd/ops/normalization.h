@@ -30,6 +30,11 @@ Tensor rms_norm(const Tensor& x, const Tensor& weight, double eps);  ///< over t
 /// Inference: by the running statistics (ValueError if undefined).
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight = {},
                   const Tensor& bias = {}, bool training = false, double momentum = 0.1, double eps = 1e-5);
+/// relu(batch_norm(x, ...) + residual) in one pass over memory, forward and backward. residual has x's shape, or is
+/// undefined. Otherwise as batch_norm.
+Tensor batch_norm_relu(const Tensor& x, const Tensor& residual, const Tensor& running_mean, const Tensor& running_var,
+                       const Tensor& weight = {}, const Tensor& bias = {}, bool training = false, double momentum = 0.1,
+                       double eps = 1e-5);
 /// Normalises x [batch, channels, ...] over each group of channels and all positions (Wu & He 2018). weight and bias
 /// are [channels] or undefined. ValueError unless num_groups divides the channels.
 Tensor group_norm(const Tensor& x, int64_t num_groups, const Tensor& weight = {}, const Tensor& bias = {},

@@ -78,11 +78,23 @@ Tensor BatchNorm::compute(const Tensor& x, Generator*) const {
   check(x, least_rank_, most_rank_, 1);
   note_mode(*this, x);
   Tensor y = batch_norm(x, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum, options_.eps);
-  if (by_input() && options_.track_running_stats && !recomputing()) {
-    Tensor count = num_batches_tracked_;
-    count.fill(count.item() + 1);
-  }
+  count_batch();
   return y;
+}
+
+Tensor BatchNorm::forward_relu(const Tensor& x, const Tensor& residual) const {
+  check(x, least_rank_, most_rank_, 1);
+  note_mode(*this, x);
+  Tensor y = batch_norm_relu(x, residual, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum,
+                             options_.eps);
+  count_batch();
+  return y;
+}
+
+void BatchNorm::count_batch() const {
+  if (!by_input() || !options_.track_running_stats || recomputing()) return;
+  Tensor count = num_batches_tracked_;
+  count.fill(count.item() + 1);
 }
 
 // Like PyTorch's, it does not count batches.

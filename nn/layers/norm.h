@@ -81,6 +81,10 @@ class RunningNorm : public UnaryModule {
 
 /// Normalises every channel over the batch and all positions.
 class BatchNorm : public RunningNorm {
+ public:
+  /// relu(forward(x) + residual) in one pass over memory; residual has x's shape or is undefined.
+  Tensor forward_relu(const Tensor& x, const Tensor& residual = {}) const;
+
  protected:
   /// Inputs have from least_rank to most_rank dimensions.
   BatchNorm(const char* name, int64_t channels, int64_t least_rank, int64_t most_rank, BatchNormOptions options)
@@ -88,6 +92,7 @@ class BatchNorm : public RunningNorm {
 
  private:
   Tensor compute(const Tensor& x, Generator* rng) const override;
+  void count_batch() const;
   int64_t least_rank_, most_rank_;
 };
 

@@ -38,13 +38,12 @@ void TrainingRun::count(int64_t texts, int64_t tokens) {
   tokens_ += tokens;
 }
 
-TrainResult TrainingRun::run(nn::Module& model, AdamW& optimizer, const LossSource& source, Generator& rng,
+TrainResult TrainingRun::run(nn::Module& model, Optimizer& optimizer, const LossSource& source, Generator& rng,
                              AveragedModel* average, const std::function<void(const std::filesystem::path&)>& write,
                              const std::filesystem::path& out, const OnProgress& on_progress,
                              const std::function<void(int64_t epoch)>& on_epoch) {
-  LrScheduler schedule(optimizer, [this](double base, int64_t step) {
-    return base * (plan_.inverse_sqrt ? inverse_sqrt_decay(step, warmup_) : linear_warmup_decay(step, warmup_, steps_));
-  });
+  LrScheduler schedule(
+      optimizer, [this](double base, int64_t step) { return base * warmup_decay(plan_.decay, step, warmup_, steps_); });
   optimizer_ = &optimizer;
   double best = -std::numeric_limits<double>::infinity();
   int64_t saved = -1;

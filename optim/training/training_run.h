@@ -1,4 +1,4 @@
-// A training with AdamW, linear warm-up and decay, progress, evaluations and the best model: what the recipes share.
+// A training with linear warm-up and decay, progress, evaluations and the best model: what the recipes share.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include <qing/optim/averaged_model.h>
 #include <qing/optim/optimizer.h>
+#include <qing/optim/schedules.h>
 #include <qing/optim/training/trainer.h>
 
 namespace qing::optim {
@@ -62,9 +63,9 @@ struct RunPlan {
   std::string part;  ///< its name in checkpoints
   int64_t epochs = 1;
   int64_t epoch_steps = 1;
-  int64_t max_steps = 0;      ///< 0: no limit
-  double warmup = 0;          ///< fraction of the steps in which the learning rate rises
-  bool inverse_sqrt = false;  ///< then it falls by inverse_sqrt_decay(), else linearly to 0
+  int64_t max_steps = 0;  ///< 0: no limit
+  double warmup = 0;      ///< fraction of the steps in which the learning rate rises
+  WarmupDecay decay = WarmupDecay::linear;
   double clip = 1;
   DType precision = DType::f32;
   int64_t chunks = 0;            ///< of a batch (chunks_of_batch()); 0: batches are computed as a whole
@@ -82,9 +83,10 @@ class TrainingRun : private Stateful {
   void count(int64_t texts, int64_t tokens);
   /// Trains. save(folder) writes the model as it is; with `average` the averages are in place then. `out` gets the
   /// model after every epoch and at the end, or the best one. Errors of Trainer.
-  TrainResult run(nn::Module& model, AdamW& optimizer, const LossSource& source, Generator& rng, AveragedModel* average,
-                  const std::function<void(const std::filesystem::path&)>& save, const std::filesystem::path& out,
-                  const OnProgress& on_progress, const std::function<void(int64_t epoch)>& on_epoch);
+  TrainResult run(nn::Module& model, Optimizer& optimizer, const LossSource& source, Generator& rng,
+                  AveragedModel* average, const std::function<void(const std::filesystem::path&)>& save,
+                  const std::filesystem::path& out, const OnProgress& on_progress,
+                  const std::function<void(int64_t epoch)>& on_epoch);
 
  private:
   StateDict state_dict() const override;

@@ -98,7 +98,7 @@ class TranslationTraining {
               .epoch_steps = static_cast<int64_t>(sampler_->plan(0).size()),
               .max_steps = options.max_steps,
               .warmup = options.warmup,
-              .inverse_sqrt = options.inverse_sqrt != 0,
+              .decay = options.inverse_sqrt != 0 ? WarmupDecay::inverse_sqrt : WarmupDecay::linear,
               .clip = options.clip,
               .precision = options.precision,
               .chunks = chunks_of_batch("train_translation", options.chunks, options.fast_reduce != 0, run.ranks),

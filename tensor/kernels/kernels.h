@@ -32,6 +32,37 @@ template <class T> struct GemmStrip {
   int64_t ahead = 0, ahead_step = 0;
 };
 
+/// A strip of a convolution: C[i, j] = Σ over runs r and p < k of A_r(i, p)·B_r(p, j), + base[i, j] when not null, + bias
+/// on every row when not null, in this order; then max(·, 0) with relu. A run of a convolution is a row of the window.
+template <class T> struct WindowStrip {
+  int64_t rows, columns, runs, k;  ///< 1 ≤ rows ≤ mr
+  const T* a;                      ///< element (i, p) of run r is a[i·a_row + p·a_column + r·a_run]
+  int64_t a_row, a_column, a_run;
+  const T* b;  ///< element (p, j) of run r is b[j / nr · b_panel + p·b_row + r·b_run + j % nr]
+  int64_t b_row, b_run, b_panel;
+  T* c;
+  int64_t ldc;
+  const T* base;  ///< with rows ldbase apart, or null; it may be c
+  int64_t ldbase;
+  const T* bias;
+  bool relu;
+};
+
+/// The pixels of one channel: run r begins at element r·step.
+struct ChannelRuns {
+  int64_t runs, length, step;
+};
+
+/// The gradients of batch norm in one channel, with g = dy where y > 0 or y is null, else 0:
+/// dx = factor·(g − mean_g − ((x − mean)·rstd + shift)·mean_along), dresidual = g. Each is added to what is there if so
+/// said. dx and dresidual may be null.
+template <class T> struct ChannelGradient {
+  const T *x, *dy, *y;
+  T mean, rstd, shift, factor, mean_g, mean_along;
+  T *dx, *dresidual;
+  bool add_dx, add_dresidual;
+};
+
 /// The statistics of a row in layer norm: x̂ = (x − mean)·rstd + shift with rstd = 1/sqrt(var + eps), var biased. The
 /// shift corrects for the rounding of the mean to T.
 template <class T> struct RowStatistics { T mean, rstd, shift; };
@@ -40,6 +71,8 @@ template <class T> struct Table {
   // --- GEMM; gemm.inl states the contract, and only the drivers in tensor/ops call these ---
   int64_t mr, nr;  ///< the maximum rows of a strip, the columns of a panel of B
   void (*gemm_strip)(const GemmStrip<T>& strip);
+  /// The same for windows of images; windows.inl. Each element is one chain over runs and k.
+  void (*window_strip)(const WindowStrip<T>& strip);
   int64_t transposed_b_rows,
       width;  ///< the maximum rows of a strip of a transposed B; its columns are a multiple of `width`
   /// The same bits for a transposed B that is read in place: element (p, j) is b[j·b_panel + p].
@@ -76,6 +109,16 @@ template <class T> struct Table {
   void (*rms_norm)(int64_t n, const T* x, const T* gamma, T eps, T* y, T* rstd);
   /// dx += the gradient; dgamma += dy·x̂. Either may be null.
   void (*rms_norm_backward)(int64_t n, const T* x, const T* gamma, const T* dy, T rstd, T* dx, T* dgamma);
+
+  // --- channels of images ---
+  /// sums[0] = Σ (x − pivot), sums[1] = Σ (x − pivot)², in double.
+  void (*channel_moments)(const ChannelRuns& channel, const T* x, T pivot, double* sums);
+  /// y = (x − mean)·factor + shift, + residual when not null, then max(·, 0) with relu.
+  void (*channel_affine)(const ChannelRuns& channel, const T* x, T mean, T factor, T shift, const T* residual,
+                         bool relu, T* y);
+  /// sums[0] = Σ g, sums[1] = Σ g·(x − mean), in double, with g as in ChannelGradient.
+  void (*channel_gradient_sums)(const ChannelRuns& channel, const T* x, const T* dy, const T* y, T mean, double* sums);
+  void (*channel_gradient)(const ChannelRuns& channel, const ChannelGradient<T>& gradient);
 
   // --- attention of one head; scratch is attention_scratch(depth, value_depth) elements ---
   /// out [queries, value_depth] is overwritten, and `sums`.

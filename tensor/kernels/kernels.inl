@@ -14,7 +14,9 @@ namespace {
 #include "functions.inl"
 #include "pointwise.inl"
 #include "rows.inl"
+#include "channels.inl"
 #include "gemm.inl"
+#include "windows.inl"
 #include "philox.inl"
 #include "attention_tiles.inl"
 #include "optimizers.inl"
@@ -24,6 +26,7 @@ template <class T> constexpr Table<T> make_table() {
   return {.mr = kTileRows,
           .nr = kTileVectors * Vec<T>::width,
           .gemm_strip = gemm_strip<T>,
+          .window_strip = window_strip<T>,
           .transposed_b_rows = kTransposedBRows,
           .width = Vec<T>::width,
           .gemm_transposed_b_strip = gemm_transposed_b_strip<T>,
@@ -43,6 +46,10 @@ template <class T> constexpr Table<T> make_table() {
           .layer_norm_backward = layer_norm_backward_kernel<T>,
           .rms_norm = rms_norm_kernel<T>,
           .rms_norm_backward = rms_norm_backward_kernel<T>,
+          .channel_moments = channel_moments_kernel<T>,
+          .channel_affine = channel_affine_kernel<T>,
+          .channel_gradient_sums = channel_gradient_sums_kernel<T>,
+          .channel_gradient = channel_gradient_kernel<T>,
           .attention_forward = attention_forward_kernel<T>,
           .attention_backward = attention_backward_kernel<T>,
           .keep_mask = keep_mask_kernel<T>,

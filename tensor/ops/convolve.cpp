@@ -7,6 +7,7 @@
 #include <qing/tensor/ops/gemm.h>
 #include <qing/tensor/ops/im2col.h>
 #include <qing/tensor/ops/reduce.h>
+#include <qing/tensor/ops/window_convolution.h>
 #include <qing/tensor/tensor.h>
 #include <qing/tensor/threads.h>
 
@@ -32,11 +33,12 @@ int64_t rows_at_a_time(const Convolution& c) {
 }
 
 bool pointwise(const Window& w) { return w.kernel == 1 && w.stride == 1 && w.padding == 0 && w.in == w.out; }
+bool pointwise(const Convolution& c) { return pointwise(c.h) && pointwise(c.w); }
 
 // The matrix of columns for some rows of windows: the image itself if a window is one pixel, else a copy.
 template <class T> class Columns {
  public:
-  explicit Columns(const Convolution& c) : c_(c), direct_(pointwise(c.h) && pointwise(c.w)) {
+  explicit Columns(const Convolution& c) : c_(c), direct_(pointwise(c)) {
     if (!direct_) memory_ = Tensor::empty({c.depth() * rows_at_a_time(c) * c.w.out}, dtype_of<T>);
   }
   bool direct() const { return direct_; }
@@ -118,6 +120,7 @@ void add_weight_direct(const Convolution& c, DirectConvolution<T>& direct, int64
 
 template <class T> void convolve(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
   if (prefers_direct(c)) return convolve_direct(c, x, weight, bias, y);
+  if (!pointwise(c) && prefers_windows<T>(c)) return convolve_windows(c, x, weight, bias, y);
   const int64_t step = rows_at_a_time(c), chunks = (c.h.out + step - 1) / step;
   const int64_t filters = c.group_filters(), depth = c.depth();
   over(c.images * c.groups * chunks, [&](int64_t begin, int64_t end) {
@@ -134,7 +137,12 @@ template <class T> void convolve(const Convolution& c, const T* x, const T* weig
   });
 }
 
-template <class T> void convolve_transposed(const Convolution& c, const T* weight, const T* dy, T* dx) {
+template <class T>
+void convolve_transposed(const Convolution& c, const T* weight, const T* dy, T* dx, bool accumulate) {
+  if (!prefers_direct(c) && !pointwise(c) && prefers_transposed_windows<T>(c)) {
+    return transposed_windows(c, weight, dy, dx, accumulate);
+  }
+  if (!accumulate) std::fill_n(dx, c.images * c.channels * c.in_pixels(), T(0));
   if (prefers_direct(c)) return convolve_transposed_direct(c, weight, dy, dx);
   const int64_t step = rows_at_a_time(c), filters = c.group_filters(), depth = c.depth();
   // Windows of neighbouring rows overlap, so an image's rows are processed in order.
@@ -156,6 +164,7 @@ template <class T> void convolve_transposed(const Convolution& c, const T* weigh
 }
 
 template <class T> void convolve_weight(const Convolution& c, const T* x, const T* dy, T* dweight, bool accumulate) {
+  if (!prefers_direct(c) && prefers_windows<T>(c)) return weight_windows(c, x, dy, dweight, accumulate);
   const int64_t step = rows_at_a_time(c), filters = c.group_filters(), depth = c.depth();
   const int64_t size = c.filters * depth;
   const int64_t wanted = size > kSmallWeight ? 1 : std::clamp<int64_t>(c.images, 1, kWeightParts);
@@ -191,7 +200,7 @@ template <class T> void convolve_weight(const Convolution& c, const T* x, const 
 
 #define QING_INSTANTIATE(T)                                                         \
   template void convolve<T>(const Convolution&, const T*, const T*, const T*, T*);  \
-  template void convolve_transposed<T>(const Convolution&, const T*, const T*, T*); \
+  template void convolve_transposed<T>(const Convolution&, const T*, const T*, T*, bool); \
   template void convolve_weight<T>(const Convolution&, const T*, const T*, T*, bool);
 QING_INSTANTIATE(float)
 QING_INSTANTIATE(double)

@@ -3,9 +3,13 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include <cmath>
+#include <vector>
+
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/reductions.h>
+#include <qing/tensor/threads.h>
 
 #include "autograd/naive.h"
 
@@ -68,6 +72,83 @@ TEST(Conv2d, EqualsSevenLoops) {
     RC_ASSERT(test::largest_difference(conv2d(c.x, c.w, c.bias, c.options), naive_conv2d(c.x, c.w, c.bias, c.options)) <
               1e-12);
   }));
+}
+
+// With as many channels and filters as fill vectors of every instruction set, and more.
+Case any_wide_case() {
+  const auto from = [](int64_t low, int64_t high) { return *rc::gen::inRange<int64_t>(low, high + 1); };
+  const int64_t groups = from(1, 2), channels = *rc::gen::element<int64_t>(1, 3, 16, 33), filters = from(8, 40);
+  const Size2d kernel{from(1, 3), from(1, 3)}, stride{from(1, 3), from(1, 3)}, dilation{from(1, 2), from(1, 2)};
+  const Size2d padding{from(0, 2), from(0, 2)};
+  const Shape x{from(0, 3), groups * channels, from(5, 17), from(5, 17)};
+  return {normal(x, 1),
+          normal({groups * filters, channels, kernel.h, kernel.w}, 2),
+          *rc::gen::arbitrary<bool>() ? normal({groups * filters}, 3) : Tensor(),
+          {.stride = stride, .padding = padding, .dilation = dilation, .groups = groups}};
+}
+
+TEST(Conv2d, OfManyChannelsEqualsSevenLoops) {
+  EXPECT_TRUE(rc::check([] {
+    const Case c = any_wide_case();
+    RC_ASSERT(test::largest_difference(conv2d(c.x, c.w, c.bias, c.options), naive_conv2d(c.x, c.w, c.bias, c.options)) <
+              1e-11);
+  }));
+}
+
+// L = Σ dy·conv(x, w) is linear in each of the three: its value is the inner product of each with its gradient.
+TEST(Conv2d, GradientsOfManyChannelsAreItsTransposes) {
+  EXPECT_TRUE(rc::check([] {
+    Case c = any_wide_case();
+    if (*rc::gen::arbitrary<bool>()) c.w = normal({c.w.size(0), c.w.size(1), 1, 1}, 2);
+    const Tensor x = c.x.clone(), w = c.w.clone();
+    set_requires_grad(x);
+    set_requires_grad(w);
+    const Tensor y = conv2d(x, w, {}, c.options);
+    const Tensor dy = normal(y.shape(), 4);
+    const double loss = sum(y.alias() * dy).item();
+    // The second backward adds to the gradients.
+    backward(sum(y * dy));
+    backward(sum(conv2d(x, w, {}, c.options) * dy));
+    RC_ASSERT(std::abs(sum(grad(x) * c.x).item() - 2 * loss) < 1e-8);
+    RC_ASSERT(std::abs(sum(grad(w) * c.w).item() - 2 * loss) < 1e-8);
+    // One element of each against the definition.
+    if (c.x.numel() == 0) return;
+    const Tensor one = Tensor::zeros(c.x.shape(), DType::f64);
+    const int64_t at = *rc::gen::inRange<int64_t>(0, c.x.numel());
+    one.data<double>()[at] = 1;
+    const double slope = sum(naive_conv2d(one, c.w, {}, c.options) * dy).item();
+    RC_ASSERT(std::abs(grad(x).data<double>()[at] - 2 * slope) < 1e-9);
+    const Tensor weight = Tensor::zeros(c.w.shape(), DType::f64);
+    const int64_t tap = *rc::gen::inRange<int64_t>(0, c.w.numel());
+    weight.data<double>()[tap] = 1;
+    const double steepness = sum(naive_conv2d(c.x, weight, {}, c.options) * dy).item();
+    RC_ASSERT(std::abs(grad(w).data<double>()[tap] - 2 * steepness) < 1e-9);
+  }));
+}
+
+TEST(Conv2d, OfAnImageHasTheSameBitsInEveryBatchAndForAnyThreads) {
+  Generator rng(1);
+  Tensor x = Tensor::empty({5, 24, 13, 11}), w = Tensor::empty({40, 24, 3, 3});
+  rng.fill_normal(x, 0, 1);
+  rng.fill_normal(w, 0, 1);
+  const auto gradients_of = [&](const Tensor& images) {
+    const Tensor leaf = images.clone(), weight = w.clone();
+    set_requires_grad(leaf);
+    set_requires_grad(weight);
+    const Tensor y = conv2d(leaf, weight, {}, {.stride = 2, .padding = 1});
+    backward(sum(y * y));
+    return std::vector<Tensor>{y.alias(), grad(leaf), grad(weight)};
+  };
+  const int threads = num_threads();
+  const auto whole = gradients_of(x), one = gradients_of(x.slice(0, 3, 4).contiguous());
+  EXPECT_TRUE(test::same_bits(whole[0].slice(0, 3, 4), one[0]));
+  EXPECT_TRUE(test::same_bits(whole[1].slice(0, 3, 4), one[1]));
+  for (const int other : {1, 3, 7}) {
+    set_num_threads(other);
+    const auto again = gradients_of(x);
+    for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(test::same_bits(again[i], whole[i])) << other << " threads, " << i;
+  }
+  set_num_threads(threads);
 }
 
 // Larger than one chunk.

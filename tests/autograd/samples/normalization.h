@@ -72,6 +72,11 @@ inline constexpr OpSample kNormalizationSamples[] = {
        return leaves({{3, 2, 2, 3}, {2}, {2}});
      },
      [](const Inputs& in) { return batch_norm(in[0], {}, {}, in[1], in[2], true); }},
+    {"batch_norm", "training, with a residual and ReLU",
+     [] {
+       return leaves({{3, 2, 2, 2}, {2}, {2}, {3, 2, 2, 2}});
+     },
+     [](const Inputs& in) { return batch_norm_relu(in[0], in[3], {}, {}, in[1], in[2], true); }},
     {"batch_norm", "training, rows without weight",
      [] {
        return leaves({{5, 3}});
