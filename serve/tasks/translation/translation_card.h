@@ -5,7 +5,7 @@
 #include <string>
 
 #include <qing/serve/tasks/task_training.h>
-#include <qing/serve/tasks/translation/translation_training.h>
+#include <qing/serve/tasks/translation/translation_arguments.h>
 
 namespace qing::serve::translation {
 

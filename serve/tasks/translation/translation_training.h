@@ -10,18 +10,9 @@
 #include <qing/optim/translation/train_translation.h>
 #include <qing/serve/tasks/task_training.h>
 #include <qing/serve/tasks/translation/pair_files.h>
+#include <qing/serve/tasks/translation/translation_arguments.h>
 
 namespace qing::serve::translation {
-
-/// The options of the task beside the table's.
-struct TranslationArguments {
-  std::string source_column = {}, target_column = {};
-  std::vector<std::filesystem::path> data_target = {}, dev_target = {};
-  std::string directions = {};
-  std::int64_t eval_sentences = 500;       ///< of each dev set and direction that are translated; 0: all
-  std::int64_t eval_beam = 1;              ///< hypotheses of the beam search that translates them
-  std::vector<std::string> licences = {};  ///< of the data, for the card
-};
 
 class TranslationTraining final : public TaskTraining {
  public:
