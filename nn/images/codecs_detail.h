@@ -4,7 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
-#include <qing/nn/images/decode.h>
+#include <qing/nn/images/decode_options.h>
+#include <qing/nn/images/image.h>
 
 namespace qing::nn {
 

@@ -2,39 +2,26 @@
 // untrusted file is checked against limits before memory is taken.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include <qing/nn/images/decode_options.h>
 #include <qing/nn/images/image.h>
 
 namespace qing::nn {
 
-struct ImageLimits {
-  int64_t max_bytes = int64_t{16} << 20;   ///< of an encoded picture
-  int64_t max_pixels = int64_t{16} << 20;  ///< width·height of the decoded one
-};
-
-struct DecodeOptions {
-  /// 1: gray; 3: red, green, blue; 0: gray for a gray picture without colours, else 3.
-  int64_t channels = 0;
-  ImageLimits limits = {};
-  /// What is behind transparent pixels: red, green, blue.
-  std::array<uint8_t, 3> background = {255, 255, 255};
-};
-
 enum class ImageFormat : uint8_t { png, jpeg };
 
-/// The format of a picture by its first bytes. ImageError, naming the format if it is GIF, WebP, BMP, TIFF, HEIF or SVG:
-/// only PNG and JPEG are read.
+/// The format of a picture by its first bytes. ImageError, naming the format if it is GIF, WebP, BMP, TIFF, HEIF or
+/// SVG: only PNG and JPEG are read.
 ImageFormat image_format(std::string_view bytes);
 
-/// Decodes a PNG or JPEG. Palettes, 1 to 16 bits, interlaced PNG and transparency are converted: 16 bits keep their upper
-/// 8, transparent pixels are laid on the background. Progressive, CMYK and YCCK JPEG are converted as Pillow does. A
-/// picture with an EXIF orientation is turned. An animated PNG gives its default picture. Colour profiles and gamma are
-/// ignored, as by Pillow. ImageError for a file that is truncated, has a wrong checksum, is damaged in another way, or
-/// exceeds a limit. Memory is at most about 20 bytes for each pixel of the limit. Thread-safe.
+/// Decodes a PNG or JPEG. Palettes, 1 to 16 bits, interlaced PNG and transparency are converted: 16 bits keep their
+/// upper 8, transparent pixels are laid on the background. Progressive, CMYK and YCCK JPEG are converted as Pillow
+/// does. A picture with an EXIF orientation is turned. An animated PNG gives its default picture. Colour profiles and
+/// gamma are ignored, as by Pillow. ImageError for a file that is truncated, has a wrong checksum, is damaged in
+/// another way, or exceeds a limit. Memory is at most about 20 bytes for each pixel of the limit. Thread-safe.
 Image decode_image(std::string_view bytes, const DecodeOptions& options = {});
 
 /// A PNG of the image, 8 bits a channel.

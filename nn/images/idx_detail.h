@@ -9,9 +9,9 @@
 
 namespace qing::nn {
 
-/// An IDX file of unsigned bytes, plain or compressed by gzip, as u8 of its shape. DataError naming the file for another
-/// magic number or element type, a file that ends early or goes on behind its last element, and more than 2^33 bytes.
-/// IoError.
+/// An IDX file of unsigned bytes, plain or compressed by gzip, as u8 of its shape. DataError naming the file for
+/// another magic number or element type, a file that ends early or goes on behind its last element, and more than 2^33
+/// bytes. IoError.
 Tensor read_idx(const std::filesystem::path& path);
 
 /// Whether the name is one of an IDX file: "...-idx3-ubyte", "...-idx1-ubyte.gz".

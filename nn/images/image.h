@@ -19,8 +19,8 @@ class ImageError : public DataError {
 
 struct Image {
   int64_t height = 0, width = 0;
-  int64_t channels = 1;          ///< 1: gray; 3: red, green, blue
-  std::vector<uint8_t> pixels;   ///< [height, width, channels]
+  int64_t channels = 1;         ///< 1: gray; 3: red, green, blue
+  std::vector<uint8_t> pixels;  ///< [height, width, channels]
 
   const uint8_t* row(int64_t y) const { return pixels.data() + y * width * channels; }
   uint8_t* row(int64_t y) { return pixels.data() + y * width * channels; }

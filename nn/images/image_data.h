@@ -30,17 +30,18 @@ struct ImageDataOptions {
 
 /// Images of one size in memory.
 struct LabelledImages {
-  Tensor pixels;                    ///< u8 [images, height, width, channels]
-  std::vector<int32_t> labels;      ///< indices into names
-  std::vector<std::string> names;   ///< of the labels
-  int64_t left_out = 0;             ///< pictures that on_bad_image was told of
+  Tensor pixels;                   ///< u8 [images, height, width, channels]
+  std::vector<int32_t> labels;     ///< indices into names
+  std::vector<std::string> names;  ///< of the labels
+  int64_t left_out = 0;            ///< pictures that on_bad_image was told of
 
   int64_t size() const { return static_cast<int64_t>(labels.size()); }
 };
 
 /// Reads labelled images of a file or folder:
 ///
-/// - IDX (LeCun's MNIST, http://yann.lecun.com/exdb/mnist/) of unsigned bytes, also .gz: NAME-images-idx3-ubyte with its
+/// - IDX (LeCun's MNIST, http://yann.lecun.com/exdb/mnist/) of unsigned bytes, also .gz: NAME-images-idx3-ubyte with
+/// its
 ///   labels in NAME-labels-idx1-ubyte beside it. Labels are named by their numbers.
 /// - .npy of u8, or of f32 in [0, 1], [images, height, width] or [images, height, width, 1 or 3], named NAME-images.npy
 ///   or NAME_images.npy, with integer labels in NAME-labels.npy or NAME_labels.npy beside it.

@@ -12,7 +12,6 @@
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/linear.h>
-#include <qing/nn/models/pixel_gradients.h>
 #include <qing/nn/staged_directory.h>
 #include <qing/tensor/errors.h>
 
@@ -98,9 +97,9 @@ std::vector<ImagePrediction> ImageClassifier::predict(std::span<const Image> ima
 }
 
 ImageExplanation ImageClassifier::explain(const Image& image) const {
-  const Image pair[] = {config_.preprocessing.fitted(image),
-                        make_image(config_.preprocessing.height, config_.preprocessing.width,
-                                   config_.preprocessing.channels)};
+  const Image pair[] = {
+      config_.preprocessing.fitted(image),
+      make_image(config_.preprocessing.height, config_.preprocessing.width, config_.preprocessing.channels)};
   const Tensor x = normalized(pair, config_.preprocessing);
   const int32_t label = predict_normalized(x.slice(0, 0, 1)).front().label;
   return pixel_gradients(*network_, x.slice(0, 0, 1).contiguous(), x.slice(0, 1, 2).contiguous(), label);
@@ -119,7 +118,8 @@ Image ImageClassifier::overlay(const Image& image, const ImageExplanation& expla
       const int64_t pixel = y / scale * p.width + x / scale;
       const float weight = most > 0 ? weights.data<float>()[pixel] / most : 0;
       // The square root shows small weights too.
-      const float strength = std::sqrt(std::abs(weight)), gray = static_cast<float>(seen.pixels[static_cast<size_t>(pixel)]) / 2 + 64;
+      const float strength = std::sqrt(std::abs(weight)),
+                  gray = static_cast<float>(seen.pixels[static_cast<size_t>(pixel)]) / 2 + 64;
       const float colour[3] = {weight > 0 ? 255.0F : 0.0F, 0, weight < 0 ? 255.0F : 0.0F};
       for (int c = 0; c < 3; ++c) {
         result.row(y)[x * 3 + c] = static_cast<uint8_t>(std::lround(gray + (colour[c] - gray) * strength * 0.8F));

@@ -13,26 +13,16 @@
 #include <qing/nn/images/image.h>
 #include <qing/nn/models/folded_network.h>
 #include <qing/nn/models/image_config.h>
+#include <qing/nn/models/pixel_gradients.h>
 #include <qing/nn/models/task_model.h>
 #include <qing/tensor/dtype.h>
 
 namespace qing::nn {
 
-inline constexpr std::string_view kImage = "image";
-
 struct ImagePrediction {
   int32_t label;              ///< index into labels()
   std::vector<float> scores;  ///< probability of every label, summing to 1
   std::vector<float> logits;
-};
-
-/// Why an image has its label: integrated gradients (Sundararajan, Taly & Yan 2017) over the network's input, from a
-/// black image.
-struct ImageExplanation {
-  int32_t label;
-  double score, baseline;  ///< probability of the label for the image and for the black one
-  Tensor weights;          ///< f32 [height, width]: the sum over the channels. Their sum is score − baseline up to `gap`.
-  double gap;              ///< error of the numerical integration
 };
 
 /// Immutable after load; may be called from many threads. The results of an image do not depend on the rest of the
@@ -85,7 +75,8 @@ class ImageClassifier final : public TaskModel {
 /// there before is untouched.
 void save_image_classifier(const std::filesystem::path& directory, const ImageConfig& config, Module& network);
 
-/// Reads the folder's configuration and weights into a new network in evaluation mode. Errors of ImageClassifier::load().
+/// Reads the folder's configuration and weights into a new network in evaluation mode. Errors of
+/// ImageClassifier::load().
 std::unique_ptr<UnaryModule> load_image_network(const std::filesystem::path& directory, const ImageConfig& config);
 
 }  // namespace qing::nn

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include <qing/nn/models/config_reader.h>
-#include <qing/nn/models/image_classifier.h>
 #include <qing/nn/models/label_names.h>
 #include <qing/nn/models/task_config.h>
 #include <qing/tensor/errors.h>

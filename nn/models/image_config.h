@@ -15,6 +15,8 @@
 
 namespace qing::nn {
 
+inline constexpr std::string_view kImage = "image";
+
 /// Sizes of the network that agree with the preprocessing and the labels.
 struct ImageConfig {
   std::variant<ResidualNetworkConfig, VisionTransformerConfig> network;
@@ -24,8 +26,8 @@ struct ImageConfig {
   std::string_view architecture() const;  ///< "resnet", "vit"
   /// The network with weights drawn from `rng`.
   std::unique_ptr<UnaryModule> build(Generator& rng) const;
-  /// ValueError naming the field, unless the network and the preprocessing are valid and agree, and there are at least 2
-  /// labels with names as check_label_names() wants them, as many as the network has classes.
+  /// ValueError naming the field, unless the network and the preprocessing are valid and agree, and there are at least
+  /// 2 labels with names as check_label_names() wants them, as many as the network has classes.
   void validate() const;
   /// DataError "path: field: what" when the file is not JSON, has a name twice in one object, is of another task, or
   /// describes a network that qing does not have. IoError when it cannot be read.

@@ -63,7 +63,8 @@ ImageExplanation pixel_gradients(const UnaryModule& network, const Tensor& x, co
     for (int64_t c = 0; c < channels; ++c) {
       for (int64_t i = 0; i < pixels; ++i) {
         const int64_t at = c * pixels + i;
-        const double change = static_cast<double>(x.data<float>()[at]) - static_cast<double>(baseline.data<float>()[at]);
+        const double change =
+            static_cast<double>(x.data<float>()[at]) - static_cast<double>(baseline.data<float>()[at]);
         const double weight = change * sum[static_cast<size_t>(at)] / static_cast<double>(steps);
         explanation.weights.data<float>()[i] += static_cast<float>(weight);
         total += weight;

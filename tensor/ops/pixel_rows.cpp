@@ -11,7 +11,7 @@ namespace {
 // The most elements of the filters that all windows of a row meet before the next ones: a part of the second cache.
 constexpr int64_t kFilterElements = 1 << 16;
 // The number of elements whose packing is worth a thread.
-constexpr int64_t kPackGrain = 1 << 15;
+constexpr int64_t kFilterPackGrain = 1 << 15;
 
 }  // namespace
 
@@ -22,7 +22,7 @@ PackedFilters<T>::PackedFilters(const FilterView<T>& view)
   if (panels * size == 0) return;
   panels_ = Tensor::empty({panels, size}, dtype_of<T>);
   T* const out = panels_.template data<T>();
-  parallel_for(panels, std::max<int64_t>(1, kPackGrain / size), [&](int64_t begin, int64_t end) {
+  parallel_for(panels, std::max<int64_t>(1, kFilterPackGrain / size), [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel) {
       const int64_t lanes = std::min(nr, filters_ - panel * nr);
       T* to = out + panel * size;
@@ -109,10 +109,10 @@ void load_pixels(const T* image, int64_t channels, int64_t height, int64_t width
   }
 }
 
-#define QING_INSTANTIATE(T)                                                                                          \
-  template class PackedFilters<T>;                                                                                   \
-  template void convolve_pixels<T>(const PixelWindows<T>&, const PackedFilters<T>&, int64_t, int64_t);               \
-  template void load_pixels<T>(const T*, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t,     \
+#define QING_INSTANTIATE(T)                                                                                      \
+  template class PackedFilters<T>;                                                                               \
+  template void convolve_pixels<T>(const PixelWindows<T>&, const PackedFilters<T>&, int64_t, int64_t);           \
+  template void load_pixels<T>(const T*, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, \
                                const Pixels<T>&);
 QING_INSTANTIATE(float)
 QING_INSTANTIATE(double)

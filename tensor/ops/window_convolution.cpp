@@ -12,27 +12,27 @@ namespace qing {
 namespace {
 
 // The most elements of an image's pixels and results that are computed at a time: they stay in the second cache.
-constexpr int64_t kBlockElements = 1 << 17;
+constexpr int64_t kImageBlockElements = 1 << 17;
 // The gradient of a weight is summed in parts over runs of images, so that threads can share it: in at most so many, of
 // at most so many elements together.
-constexpr int64_t kWeightParts = 16, kPartElements = 1 << 22;
+constexpr int64_t kGradientParts = 16, kGradientElements = 1 << 22;
 
-int64_t ceil_div(int64_t n, int64_t d) { return (n + d - 1) / d; }
+int64_t divided_up(int64_t n, int64_t d) { return (n + d - 1) / d; }
 
-// The tasks of a product: blocks of rows of each image and group, and, if these are fewer than the threads, parts of the
-// columns. How a product is cut does not change its bits.
+// The tasks of a product: blocks of rows of each image and group, and, if these are fewer than the threads, parts of
+// the columns. How a product is cut does not change its bits.
 struct Cut {
   int64_t rows, blocks;     // rows of a block, and how many there are in an image
   int64_t columns, strips;  // columns of a part (a multiple of nr), and how many parts there are
 
   Cut(int64_t height, int64_t row_elements, int64_t filters, int64_t images, int64_t nr) {
     const auto threads = static_cast<int64_t>(num_threads());
-    rows = std::clamp<int64_t>(kBlockElements / std::max<int64_t>(1, row_elements), 1, height);
-    rows = std::min(rows, std::max<int64_t>(1, ceil_div(height, ceil_div(threads, std::max<int64_t>(1, images)))));
-    blocks = ceil_div(height, rows);
-    const int64_t wanted = ceil_div(threads, std::max<int64_t>(1, images * blocks));
-    columns = ceil_div(ceil_div(filters, wanted), nr) * nr;
-    strips = ceil_div(filters, columns);
+    rows = std::clamp<int64_t>(kImageBlockElements / std::max<int64_t>(1, row_elements), 1, height);
+    rows = std::min(rows, std::max<int64_t>(1, divided_up(height, divided_up(threads, std::max<int64_t>(1, images)))));
+    blocks = divided_up(height, rows);
+    const int64_t wanted = divided_up(threads, std::max<int64_t>(1, images * blocks));
+    columns = divided_up(divided_up(filters, wanted), nr) * nr;
+    strips = divided_up(filters, columns);
   }
 };
 
@@ -56,8 +56,14 @@ template <class T> void convolve_windows(const Convolution& c, const T* x, const
   const int64_t channels = c.group_channels(), filters = c.group_filters(), taps = c.h.kernel * c.w.kernel;
   std::vector<PackedFilters<T>> packed;
   for (int64_t g = 0; g < c.groups; ++g) {
-    packed.emplace_back(FilterView<T>{weight + g * filters * c.depth(), filters, channels, c.depth(), taps, c.w.kernel,
-                                      {0, 1, c.h.kernel}, {0, 1, c.w.kernel}});
+    packed.emplace_back(FilterView<T>{weight + g * filters * c.depth(),
+                                      filters,
+                                      channels,
+                                      c.depth(),
+                                      taps,
+                                      c.w.kernel,
+                                      {0, 1, c.h.kernel},
+                                      {0, 1, c.w.kernel}});
   }
   const int64_t in_step = pixel_step<T>(channels), out_step = pixel_step<T>(filters), wide = seen(c.w, c.w.out);
   const Cut cut(c.h.out, c.h.stride * wide * in_step + c.w.out * out_step, filters, c.images * c.groups, table.nr);
@@ -90,8 +96,8 @@ template <class T> void convolve_windows(const Convolution& c, const T* x, const
 
 namespace {
 
-// dx has pixels of stride² phases. Those of one phase meet the same elements of the kernel, so they are the windows of a
-// convolution of dy with stride 1.
+// dx has pixels of stride² phases. Those of one phase meet the same elements of the kernel, so they are the windows of
+// a convolution of dy with stride 1.
 struct Phase {
   Taps taps;
   int64_t shift;  // of the pixel i·stride + phase: the first row of dy in its window is i + shift
@@ -142,8 +148,7 @@ void put_transposed(int64_t rows, int64_t columns, const T* in, int64_t in_step,
 
 }  // namespace
 
-template <class T>
-void transposed_windows(const Convolution& c, const T* weight, const T* dy, T* dx, bool accumulate) {
+template <class T> void transposed_windows(const Convolution& c, const T* weight, const T* dy, T* dx, bool accumulate) {
   const auto& table = kernels::kernels<T>();
   const int64_t channels = c.group_channels(), filters = c.group_filters(), taps = c.h.kernel * c.w.kernel;
   const std::vector<Phase> tall = phases(c.h), wide = phases(c.w);
@@ -158,7 +163,7 @@ void transposed_windows(const Convolution& c, const T* weight, const T* dy, T* d
     }
   }
   // Rows and columns of dx in units of strides.
-  const int64_t units_h = ceil_div(c.h.in, c.h.stride), units_w = ceil_div(c.w.in, c.w.stride);
+  const int64_t units_h = divided_up(c.h.in, c.h.stride), units_w = divided_up(c.w.in, c.w.stride);
   const int64_t in_step = pixel_step<T>(filters), out_step = pixel_step<T>(channels);
   const int64_t length = reach_w.length(units_w);
   const Cut cut(units_h, length * in_step + c.h.stride * c.w.in * out_step, channels, c.images * c.groups, table.nr);
@@ -167,7 +172,8 @@ void transposed_windows(const Convolution& c, const T* weight, const T* dy, T* d
     const Tensor in = Tensor::empty({reach_h.length(cut.rows) * length * in_step}, dtype_of<T>),
                  out = Tensor::empty({most}, dtype_of<T>),
                  sum = Tensor::empty({accumulate ? most : int64_t{0}}, dtype_of<T>);
-    const Pixels<T> pixels{in.data<T>(), length * in_step, in_step}, results{out.data<T>(), c.w.in * out_step, out_step};
+    const Pixels<T> pixels{in.data<T>(), length * in_step, in_step},
+        results{out.data<T>(), c.w.in * out_step, out_step};
     for (int64_t task = begin; task < end; ++task) {
       const int64_t unit = task / cut.strips % cut.blocks * cut.rows, units = std::min(cut.rows, units_h - unit);
       const int64_t image = task / cut.strips / cut.blocks, n = image / c.groups, g = image % c.groups;
@@ -180,8 +186,8 @@ void transposed_windows(const Convolution& c, const T* weight, const T* dy, T* d
           const auto row = static_cast<int64_t>(i), at = static_cast<int64_t>(j);
           if (row >= rows || at >= c.w.in) continue;
           const PixelWindows<T> windows{
-              .rows = ceil_div(rows - row, c.h.stride),
-              .columns = ceil_div(c.w.in - at, c.w.stride),
+              .rows = divided_up(rows - row, c.h.stride),
+              .columns = divided_up(c.w.in - at, c.w.stride),
               .x = {pixels.at(tall[i].shift - reach_h.low, wide[j].shift - reach_w.low), pixels.row, pixels.pixel},
               .stride_h = 1,
               .stride_w = 1,
@@ -216,7 +222,7 @@ void add_weight_block(const Convolution& c, const Pixels<T>& x, const Pixels<T>&
   // A row of a window is one run of memory if its pixels are adjacent.
   const bool adjacent = x.pixel == channels && c.w.dilation == 1;
   const int64_t runs = adjacent ? 1 : c.w.kernel, run = adjacent ? c.w.kernel * channels : channels;
-  const int64_t strips = ceil_div(run, table.mr);
+  const int64_t strips = divided_up(run, table.mr);
   for (int64_t i = 0; i < c.h.kernel; ++i) {
     for (int64_t j = 0; j < runs; ++j, sums += run * filters) {
       const T* const from = x.at(i * c.h.dilation, j * c.w.dilation);
@@ -252,21 +258,22 @@ template <class T> void weight_windows(const Convolution& c, const T* x, const T
   const auto& table = kernels::kernels<T>();
   const int64_t channels = c.group_channels(), filters = c.group_filters(), depth = c.depth();
   const int64_t taps = c.h.kernel * c.w.kernel, size = c.filters * depth;
-  const int64_t wanted = std::clamp<int64_t>(std::min(c.images, kPartElements / size), 1, kWeightParts);
-  const int64_t images = std::max<int64_t>(1, ceil_div(c.images, wanted));
-  const int64_t parts = std::max<int64_t>(1, ceil_div(c.images, images));
+  const int64_t wanted = std::clamp<int64_t>(std::min(c.images, kGradientElements / size), 1, kGradientParts);
+  const int64_t images = std::max<int64_t>(1, divided_up(c.images, wanted));
+  const int64_t parts = std::max<int64_t>(1, divided_up(c.images, images));
   const Tensor sums = Tensor::zeros({parts, c.groups, taps * channels, filters}, dtype_of<T>);
   const int64_t in_step = pixel_step<T>(channels), out_step = pixel_step<T>(filters), wide = seen(c.w, c.w.out);
   Cut cut(c.h.out, c.h.stride * wide * in_step + c.w.out * out_step, filters, parts * c.groups, table.nr);
   // A part's images are added in order, so its blocks are no tasks of their own.
-  cut.rows = std::clamp<int64_t>(kBlockElements / (c.h.stride * wide * in_step + c.w.out * out_step), 1, c.h.out);
-  const int64_t split = ceil_div(num_threads(), parts * c.groups);
-  cut.columns = ceil_div(ceil_div(filters, split), table.nr) * table.nr;
-  cut.strips = ceil_div(filters, cut.columns);
+  cut.rows = std::clamp<int64_t>(kImageBlockElements / (c.h.stride * wide * in_step + c.w.out * out_step), 1, c.h.out);
+  const int64_t split = divided_up(num_threads(), parts * c.groups);
+  cut.columns = divided_up(divided_up(filters, split), table.nr) * table.nr;
+  cut.strips = divided_up(filters, cut.columns);
   parallel_for(parts * c.groups * cut.strips, 1, [&](int64_t begin, int64_t end) {
     const Tensor in = Tensor::empty({seen(c.h, cut.rows) * wide * in_step}, dtype_of<T>),
                  out = Tensor::empty({cut.rows * c.w.out * out_step}, dtype_of<T>);
-    const Pixels<T> pixels{in.data<T>(), wide * in_step, in_step}, upstream{out.data<T>(), c.w.out * out_step, out_step};
+    const Pixels<T> pixels{in.data<T>(), wide * in_step, in_step},
+        upstream{out.data<T>(), c.w.out * out_step, out_step};
     for (int64_t task = begin; task < end; ++task) {
       const int64_t part = task / cut.strips / c.groups, g = task / cut.strips % c.groups;
       const int64_t column = task % cut.strips * cut.columns, columns = std::min(cut.columns, filters - column);
@@ -302,11 +309,11 @@ template <class T> void weight_windows(const Convolution& c, const T* x, const T
                });
 }
 
-#define QING_INSTANTIATE(T)                                                                         \
-  template bool prefers_windows<T>(const Convolution&);                                            \
-  template bool prefers_transposed_windows<T>(const Convolution&);                                 \
-  template void convolve_windows<T>(const Convolution&, const T*, const T*, const T*, T*);         \
-  template void transposed_windows<T>(const Convolution&, const T*, const T*, T*, bool);           \
+#define QING_INSTANTIATE(T)                                                                \
+  template bool prefers_windows<T>(const Convolution&);                                    \
+  template bool prefers_transposed_windows<T>(const Convolution&);                         \
+  template void convolve_windows<T>(const Convolution&, const T*, const T*, const T*, T*); \
+  template void transposed_windows<T>(const Convolution&, const T*, const T*, T*, bool);   \
   template void weight_windows<T>(const Convolution&, const T*, const T*, T*, bool);
 QING_INSTANTIATE(float)
 QING_INSTANTIATE(double)

@@ -16,8 +16,7 @@ template <class T> bool prefers_transposed_windows(const Convolution& c);
 
 /// Errors and arguments as convolve(), convolve_transposed() and convolve_weight(); `accumulate` adds to dx too.
 template <class T> void convolve_windows(const Convolution& c, const T* x, const T* weight, const T* bias, T* y);
-template <class T>
-void transposed_windows(const Convolution& c, const T* weight, const T* dy, T* dx, bool accumulate);
+template <class T> void transposed_windows(const Convolution& c, const T* weight, const T* dy, T* dx, bool accumulate);
 template <class T> void weight_windows(const Convolution& c, const T* x, const T* dy, T* dweight, bool accumulate);
 
 }  // namespace qing

@@ -100,7 +100,7 @@ TEST(Conv2d, GradientsOfManyChannelsAreItsTransposes) {
   EXPECT_TRUE(rc::check([] {
     Case c = any_wide_case();
     if (*rc::gen::arbitrary<bool>()) c.w = normal({c.w.size(0), c.w.size(1), 1, 1}, 2);
-    const Tensor x = c.x.clone(), w = c.w.clone();
+    Tensor x = c.x.clone(), w = c.w.clone();
     set_requires_grad(x);
     set_requires_grad(w);
     const Tensor y = conv2d(x, w, {}, c.options);
@@ -113,12 +113,12 @@ TEST(Conv2d, GradientsOfManyChannelsAreItsTransposes) {
     RC_ASSERT(std::abs(sum(grad(w) * c.w).item() - 2 * loss) < 1e-8);
     // One element of each against the definition.
     if (c.x.numel() == 0) return;
-    const Tensor one = Tensor::zeros(c.x.shape(), DType::f64);
+    Tensor one = Tensor::zeros(c.x.shape(), DType::f64);
     const int64_t at = *rc::gen::inRange<int64_t>(0, c.x.numel());
     one.data<double>()[at] = 1;
     const double slope = sum(naive_conv2d(one, c.w, {}, c.options) * dy).item();
     RC_ASSERT(std::abs(grad(x).data<double>()[at] - 2 * slope) < 1e-9);
-    const Tensor weight = Tensor::zeros(c.w.shape(), DType::f64);
+    Tensor weight = Tensor::zeros(c.w.shape(), DType::f64);
     const int64_t tap = *rc::gen::inRange<int64_t>(0, c.w.numel());
     weight.data<double>()[tap] = 1;
     const double steepness = sum(naive_conv2d(c.x, weight, {}, c.options) * dy).item();
@@ -132,7 +132,7 @@ TEST(Conv2d, OfAnImageHasTheSameBitsInEveryBatchAndForAnyThreads) {
   rng.fill_normal(x, 0, 1);
   rng.fill_normal(w, 0, 1);
   const auto gradients_of = [&](const Tensor& images) {
-    const Tensor leaf = images.clone(), weight = w.clone();
+    Tensor leaf = images.clone(), weight = w.clone();
     set_requires_grad(leaf);
     set_requires_grad(weight);
     const Tensor y = conv2d(leaf, weight, {}, {.stride = 2, .padding = 1});

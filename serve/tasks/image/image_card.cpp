@@ -35,7 +35,8 @@ std::string image_section(const fs::path& model) {
   const nn::ImagePreprocessing& p = config.preprocessing;
   return fmt::format(
       "{}; {} parameters, {:.1f} MB. Labels: {}.\n\nImages become {} x {} pixels, {}, by {}. Each channel has its mean "
-      "({:.4f}) subtracted and is divided by its deviation ({:.4f}). `config.json` records this, and serving does it.\n",
+      "({:.4f}) subtracted and is divided by its deviation ({:.4f}). `config.json` records this, and serving does "
+      "it.\n",
       network_text(config), cli::count_parameters(model),
       static_cast<double>(fs::file_size(model / "model.safetensors")) / 1e6,
       cli::plain(fmt::format("{}", fmt::join(config.labels, ", "))), p.width, p.height,
@@ -46,9 +47,10 @@ std::string image_section(const fs::path& model) {
 
 std::string image_kept_sentence(const TaskFacts& facts) {
   if (facts.best_step == 0) return "The model is the last one.";
-  return fmt::format("The model is the best by the mean accuracy over the dev sets, from step {}. The last model is in "
-                     "`run/last`.",
-                     facts.best_step);
+  return fmt::format(
+      "The model is the best by the mean accuracy over the dev sets, from step {}. The last model is in "
+      "`run/last`.",
+      facts.best_step);
 }
 
 std::string confusion_table(const std::vector<std::string>& labels, const nn::ConfusionMatrix& matrix) {
@@ -78,14 +80,16 @@ std::string image_scores(const fs::path& model, const TaskFacts& facts, const Na
   text += "\n![Confusion matrix](confusion.svg)\n";
   if (labels.size() > kMostShownLabels) return text;
   for (const auto& [name, matrix] : matrices) {
-    text += fmt::format("\nConfusion matrix of {}, in images:\n\n{}", cli::plain(name), confusion_table(labels, matrix));
+    text +=
+        fmt::format("\nConfusion matrix of {}, in images:\n\n{}", cli::plain(name), confusion_table(labels, matrix));
   }
   return text;
 }
 
 constexpr const char* kImageLimits =
     "- The dev sets chose the model, so the scores on them are slightly too high.\n"
-    "- Expect lower scores for pictures of another kind than the training data: other cameras, backgrounds or drawings. "
+    "- Expect lower scores for pictures of another kind than the training data: other cameras, backgrounds or "
+    "drawings. "
     "Every picture gets one of the labels, also one that shows something else.\n"
     "- The model repeats the biases of its data. Do not let it decide about people on its own.\n"
     "- The rights to the data belong to their owners. This card does not list them.\n";

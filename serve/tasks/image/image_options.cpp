@@ -39,7 +39,7 @@ optim::ImageOptions image_options(const ImageArguments& arguments) {
   options.fit = arguments.fit == "crop" ? nn::ImageFit::crop : nn::ImageFit::stretch;
   options.optimizer = arguments.optimizer == "adamw" ? optim::ImageOptimizer::adamw : optim::ImageOptimizer::sgd;
   options.momentum = arguments.momentum;
-  options.decay = arguments.decay == "linear" ? optim::Anneal::linear : optim::Anneal::cosine;
+  options.decay = arguments.decay == "linear" ? optim::WarmupDecay::linear : optim::WarmupDecay::cosine;
   options.augmentation = {.crop_padding = arguments.crop_padding,
                           .flip = arguments.flip,
                           .erase = arguments.erase,
@@ -56,37 +56,61 @@ nn::ImageDataOptions reading_options(const ImageArguments& arguments) {
   const std::string_view size = arguments.image_size;
   const size_t by = size.find('x');
   options.height = whole(size.substr(0, by), "image-size", kLargestSide);
-  options.width = by == std::string_view::npos ? options.height : whole(size.substr(by + 1), "image-size", kLargestSide);
+  options.width =
+      by == std::string_view::npos ? options.height : whole(size.substr(by + 1), "image-size", kLargestSide);
   return options;
 }
 
 std::vector<TaskOption> ImageRecipe::options() {
   ImageArguments& a = arguments_;
   constexpr optim::OptionRange kUnit = {0, 1}, kBelow = {0, 1, false, true};
-  return {{"network", &a.network, "Kind of network: a residual network, or a vision transformer", kNetwork, {},
-           {"resnet", "vit"}},
-          {"widths", &a.widths, "Channels of each stage of a residual network, separated by commas", kNetwork},
-          {"blocks", &a.blocks, "Number of blocks of each stage of a residual network", kNetwork, {1, 1000}},
-          {"patch", &a.patch, "Side of a vision transformer's patches, in pixels", kNetwork, {1, 4096}},
-          {"pooling", &a.pooling, "Pooling of a vision transformer: its class token, or the mean of all patches",
-           kNetwork, {}, {"cls", "mean"}},
-          {"image-size", &a.image_size,
-           "Size that images get, as SIDE or HEIGHTxWIDTH in pixels. Without it all images have one size", kImages},
-          {"channels", &a.channels, "Channels that images get: 1 is gray, 3 red, green and blue, 0 those of the first",
-           kImages, {0, 3}},
-          {"fit", &a.fit, "How other sizes fit: both sides are resized, or the shorter one and the middle is cut out",
-           kImages, {}, {"stretch", "crop"}},
-          {"bad-images", &a.bad_images, "What pictures that cannot be read do: they stop the training, or are left out",
-           kImages, {}, {"stop", "skip"}},
-          {"optimizer", &a.optimizer, "Optimizer: SGD with Nesterov's momentum, or AdamW", kSteps, {}, {"sgd", "adamw"}},
-          {"momentum", &a.momentum, "Momentum of SGD", kSteps, kBelow},
-          {"decay", &a.decay, "Shape in which the learning rate falls to 0", kSteps, {}, {"cosine", "linear"}},
-          {"crop-padding", &a.crop_padding,
-           "Pixels of black around an image, from which it is cropped at random. 0 disables it", kRegularize, {0, 1024}},
-          {"flip", &a.flip, "Probability of a horizontal mirror image. 0 suits digits and letters", kRegularize, kUnit},
-          {"erase", &a.erase, "Probability that a random rectangle of an image is erased", kRegularize, kUnit},
-          {"mixup", &a.mixup, "Alpha of mixup, which blends pairs of images and their labels. 0 disables it",
-           kRegularize, kUnit}};
+  return {
+      {"network",
+       &a.network,
+       "Kind of network: a residual network, or a vision transformer",
+       kNetwork,
+       {},
+       {"resnet", "vit"}},
+      {"widths", &a.widths, "Channels of each stage of a residual network, separated by commas", kNetwork},
+      {"blocks", &a.blocks, "Number of blocks of each stage of a residual network", kNetwork, {1, 1000}},
+      {"patch", &a.patch, "Side of a vision transformer's patches, in pixels", kNetwork, {1, 4096}},
+      {"pooling",
+       &a.pooling,
+       "Pooling of a vision transformer: its class token, or the mean of all patches",
+       kNetwork,
+       {},
+       {"cls", "mean"}},
+      {"image-size", &a.image_size,
+       "Size that images get, as SIDE or HEIGHTxWIDTH in pixels. Without it all images have one size", kImages},
+      {"channels",
+       &a.channels,
+       "Channels that images get: 1 is gray, 3 red, green and blue, 0 those of the first",
+       kImages,
+       {0, 3}},
+      {"fit",
+       &a.fit,
+       "How other sizes fit: both sides are resized, or the shorter one and the middle is cut out",
+       kImages,
+       {},
+       {"stretch", "crop"}},
+      {"bad-images",
+       &a.bad_images,
+       "What pictures that cannot be read do: they stop the training, or are left out",
+       kImages,
+       {},
+       {"stop", "skip"}},
+      {"optimizer", &a.optimizer, "Optimizer: SGD with Nesterov's momentum, or AdamW", kSteps, {}, {"sgd", "adamw"}},
+      {"momentum", &a.momentum, "Momentum of SGD", kSteps, kBelow},
+      {"decay", &a.decay, "Shape in which the learning rate falls to 0", kSteps, {}, {"cosine", "linear"}},
+      {"crop-padding",
+       &a.crop_padding,
+       "Pixels of black around an image, from which it is cropped at random. 0 disables it",
+       kRegularize,
+       {0, 1024}},
+      {"flip", &a.flip, "Probability of a horizontal mirror image. 0 suits digits and letters", kRegularize, kUnit},
+      {"erase", &a.erase, "Probability that a random rectangle of an image is erased", kRegularize, kUnit},
+      {"mixup", &a.mixup, "Alpha of mixup, which blends pairs of images and their labels. 0 disables it", kRegularize,
+       kUnit}};
 }
 
 }  // namespace qing::serve::image

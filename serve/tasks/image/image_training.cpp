@@ -140,25 +140,24 @@ void ImageTraining::hold_out() {
     (nn::held_by_hash(bytes_of(images_, i), 100 * data_.dev_share) ? held : kept).push_back(i);
   }
   if (held.empty() || kept.empty()) {
-    throw cli::UsageError(
-        fmt::format("--dev-share {:g} holds {} of {} images out; give --dev or another --dev-share", data_.dev_share,
-                    held.size(), count));
+    throw cli::UsageError(fmt::format("--dev-share {:g} holds {} of {} images out; give --dev or another --dev-share",
+                                      data_.dev_share, held.size(), count));
   }
   ImageSet dev{{"held out", {}, {}, 0}, "held out", chosen(images_, held)};
   images_ = chosen(images_, kept);
   dev.file.sha256 = digest_of_images(dev.images);
   dev.file.label_texts = label_counts(dev.images);
-  tell(fmt::format("dev set: {} of {} images of --data, held out by a hash of the image (--dev-share {:g})", held.size(),
-                   count, data_.dev_share));
+  tell(fmt::format("dev set: {} of {} images of --data, held out by a hash of the image (--dev-share {:g})",
+                   held.size(), count, data_.dev_share));
   dev_.push_back(std::move(dev));
 }
 
 std::string ImageTraining::about() const {
   const Tensor& pixels = images_.pixels;
-  const std::string network = more_.network == "vit"
-                                  ? fmt::format("vision transformer of {} layers of width {}", data_.options.layers,
-                                                data_.options.width)
-                                  : fmt::format("residual network of {} stages", more_.widths.size());
+  const std::string network =
+      more_.network == "vit"
+          ? fmt::format("vision transformer of {} layers of width {}", data_.options.layers, data_.options.width)
+          : fmt::format("residual network of {} stages", more_.widths.size());
   return fmt::format("{} images of {} x {} pixels with {} labels, {}", images_.size(), pixels.size(2), pixels.size(1),
                      images_.names.size(), network);
 }
