@@ -161,23 +161,30 @@ template <class T>
 void transpose_kernel(int64_t rows, int64_t columns, const T* in, int64_t in_step, T* out, int64_t out_step) {
   using V = Vec<T>;
   constexpr int64_t width = V::width;
-  V block[width];
   for (int64_t r = 0; r < rows; r += width) {
     const int64_t high = rows - r < width ? rows - r : width;
     for (int64_t c = 0; c < columns; c += width) {
       const int64_t wide = columns - c < width ? columns - c : width;
       const T* from = in + r * in_step + c;
       T* to = out + c * out_step + r;
+      V block[width];
       if (high == width && wide == width) {
+        // Unrolled, the block stays in registers.
+#pragma GCC unroll 16
         for (int64_t l = 0; l < width; ++l) block[l] = V::load(from + l * in_step);
         transpose(block);
+#pragma GCC unroll 16
         for (int64_t l = 0; l < width; ++l) block[l].store(to + l * out_step);
       } else {
+#pragma GCC unroll 16
         for (int64_t l = 0; l < width; ++l) {
           block[l] = l < high ? V::load_partial(from + l * in_step, wide, 0) : V::set1(0);
         }
         transpose(block);
-        for (int64_t l = 0; l < wide; ++l) block[l].store_partial(to + l * out_step, high);
+#pragma GCC unroll 16
+        for (int64_t l = 0; l < width; ++l) {
+          if (l < wide) block[l].store_partial(to + l * out_step, high);
+        }
       }
     }
   }

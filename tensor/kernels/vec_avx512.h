@@ -155,7 +155,8 @@ F round_half_even(F a) { return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST
 D round_half_even(D a) { return {_mm512_roundscale_pd(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)}; }
 
 // Transposes a square block: first within quarters of 128 bits, then the quarters.
-void transpose(F (&r)[16]) {
+[[gnu::always_inline]] inline void transpose(F (&r)[16]) {
+#pragma GCC unroll 4
   for (int g = 0; g < 16; g += 4) {
     const __m512 a = _mm512_unpacklo_ps(r[g].v, r[g + 1].v), b = _mm512_unpackhi_ps(r[g].v, r[g + 1].v);
     const __m512 c = _mm512_unpacklo_ps(r[g + 2].v, r[g + 3].v), d = _mm512_unpackhi_ps(r[g + 2].v, r[g + 3].v);
@@ -164,6 +165,7 @@ void transpose(F (&r)[16]) {
     r[g + 2].v = _mm512_shuffle_ps(b, d, 0x44);
     r[g + 3].v = _mm512_shuffle_ps(b, d, 0xEE);
   }
+#pragma GCC unroll 4
   for (int i = 0; i < 4; ++i) {
     const __m512 even = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0x88),
                  odd = _mm512_shuffle_f32x4(r[i].v, r[i + 4].v, 0xDD);
@@ -175,12 +177,14 @@ void transpose(F (&r)[16]) {
     r[i + 12].v = _mm512_shuffle_f32x4(odd, odd2, 0xDD);
   }
 }
-void transpose(D (&r)[8]) {
+[[gnu::always_inline]] inline void transpose(D (&r)[8]) {
+#pragma GCC unroll 4
   for (int g = 0; g < 8; g += 2) {
     const __m512d a = _mm512_unpacklo_pd(r[g].v, r[g + 1].v), b = _mm512_unpackhi_pd(r[g].v, r[g + 1].v);
     r[g].v = a;
     r[g + 1].v = b;
   }
+#pragma GCC unroll 2
   for (int i = 0; i < 2; ++i) {
     const __m512d even = _mm512_shuffle_f64x2(r[i].v, r[i + 2].v, 0x88),
                   odd = _mm512_shuffle_f64x2(r[i].v, r[i + 2].v, 0xDD);
