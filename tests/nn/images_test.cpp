@@ -68,7 +68,8 @@ TEST(Images, SizesAreRefusedBeforeMemoryIsTaken) {
   EXPECT_EQ(reason(encode_png(image), {.limits = {.max_pixels = 199}}),
             "the PNG says that it has 20 x 10 pixels; at most 199 pixels are accepted");
   EXPECT_EQ(reason(encode_png(image), {.limits = {.max_pixels = 200}}), "no error");
-  EXPECT_NE(reason(encode_png(image), {.limits = {.max_bytes = 20}}).find("at most 20 are accepted"), std::string::npos);
+  EXPECT_NE(reason(encode_png(image), {.limits = {.max_bytes = 20}}).find("at most 20 are accepted"),
+            std::string::npos);
 }
 
 TEST(Images, OtherFormatsAreNamed) {
@@ -82,10 +83,10 @@ TEST(Images, OrientationsTurnThePicture) {
   const Image image = numbered(2, 3, 1);
   const std::vector<uint8_t>& p = image.pixels;  // 0 1 2 / 3 4 5
   using Pixels = std::vector<uint8_t>;
-  const std::vector<Pixels> turned = {
-      {p[0], p[1], p[2], p[3], p[4], p[5]}, {p[2], p[1], p[0], p[5], p[4], p[3]}, {p[5], p[4], p[3], p[2], p[1], p[0]},
-      {p[3], p[4], p[5], p[0], p[1], p[2]}, {p[0], p[3], p[1], p[4], p[2], p[5]}, {p[3], p[0], p[4], p[1], p[5], p[2]},
-      {p[5], p[2], p[4], p[1], p[3], p[0]}, {p[2], p[5], p[1], p[4], p[0], p[3]}};
+  const std::vector<Pixels> turned = {{p[0], p[1], p[2], p[3], p[4], p[5]}, {p[2], p[1], p[0], p[5], p[4], p[3]},
+                                      {p[5], p[4], p[3], p[2], p[1], p[0]}, {p[3], p[4], p[5], p[0], p[1], p[2]},
+                                      {p[0], p[3], p[1], p[4], p[2], p[5]}, {p[3], p[0], p[4], p[1], p[5], p[2]},
+                                      {p[5], p[2], p[4], p[1], p[3], p[0]}, {p[2], p[5], p[1], p[4], p[0], p[3]}};
   for (int orientation = 1; orientation <= 8; ++orientation) {
     const Image result = oriented(image, orientation);
     EXPECT_EQ(result.height, orientation < 5 ? 2 : 3) << orientation;
@@ -124,13 +125,16 @@ TEST(Images, NormalizedIsByChannel) {
   EXPECT_EQ(std::vector<float>(x.data<float>(), x.data<float>() + 6), want);
 }
 
-void write(const std::filesystem::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+void write(const std::filesystem::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 TEST(ImageData, IdxHasLabelsBeside) {
   const test::TempFolder folder;
-  const std::string images("\0\0\x08\x03\0\0\0\x02\0\0\0\x01\0\0\0\x02"
-                           "abcd",
-                           20);
+  const std::string images(
+      "\0\0\x08\x03\0\0\0\x02\0\0\0\x01\0\0\0\x02"
+      "abcd",
+      20);
   const std::string labels("\0\0\x08\x01\0\0\0\x02\x07\x03", 10);
   write(folder.path() / "t-images-idx3-ubyte", images);
   write(folder.path() / "t-labels-idx1-ubyte", labels);

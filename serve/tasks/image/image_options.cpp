@@ -6,6 +6,7 @@
 
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/tasks/image/image_training.h>
+#include <qing/tensor/errors.h>
 
 namespace qing::serve::image {
 namespace {
@@ -51,6 +52,9 @@ nn::ImageDataOptions reading_options(const ImageArguments& arguments) {
   constexpr int64_t kLargestSide = 4096;
   nn::ImageDataOptions options;
   options.channels = arguments.channels;
+  try {
+    options.map = nn::LabelMap(arguments.map);
+  } catch (const ValueError& error) { throw cli::UsageError(fmt::format("--map: {}", error.what())); }
   options.fit = arguments.fit == "crop" ? nn::ImageFit::crop : nn::ImageFit::stretch;
   if (arguments.image_size.empty()) return options;
   const std::string_view size = arguments.image_size;
@@ -80,6 +84,7 @@ std::vector<TaskOption> ImageRecipe::options() {
        kNetwork,
        {},
        {"cls", "mean"}},
+      {"map", &a.map, "Label of the data under another name, as NAME,NAME,...=LABEL. Repeat it for several rules"},
       {"image-size", &a.image_size,
        "Size that images get, as SIDE or HEIGHTxWIDTH in pixels. Without it all images have one size", kImages},
       {"channels",

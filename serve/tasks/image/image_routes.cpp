@@ -230,8 +230,9 @@ void write_image_prediction(JsonWriter& json, const nn::ImageClassifier& model, 
 Routed::Run predict_pictures(Service& service, const Model& model, const Call& call) {
   return [&service, model, head = picture_head(call.head)](const std::string& body, Routed::Reply reply) {
     service.require_room(model, reply);
-    const auto work = std::make_shared<PictureWork>(
-        PictureWork{model, classifier_of(model), read_pictures(head, body, service.limits(model)), {}, {}, {}});
+    PictureRequest request = read_pictures(head, body, service.limits(model));
+    const auto work =
+        std::make_shared<PictureWork>(PictureWork{model, classifier_of(model), std::move(request), {}, {}, {}});
     const size_t count = work->request.pictures.size();
     work->predictions.resize(count);
     work->explanations.resize(count);
@@ -261,8 +262,8 @@ Routed::Run infer_pictures(Service& service, const Model& model, const Call& cal
     const json::value parsed = protocols::parse_json(all.substr(0, length.value_or(all.size())), service.limits(model));
     const json::object& object = protocols::as_object(parsed, R"({"inputs": [...]})");
     protocols::check_members(object, "", {"id", "inputs", "outputs", "parameters"});
-    const auto work =
-        std::make_shared<TensorWork>(TensorWork{model, classifier_of(model), read_outputs(object), {}, {}});
+    protocols::V2Request request = read_outputs(object);
+    const auto work = std::make_shared<TensorWork>(TensorWork{model, classifier_of(model), std::move(request), {}, {}});
     work->x = read_tensor(object, length ? all.substr(*length) : std::string_view(), work->classifier->preprocessing());
     const auto images = static_cast<size_t>(work->x.size(0));
     service.work(model,

@@ -113,7 +113,9 @@ ImageTraining::ImageTraining(TaskData data, const ImageArguments& arguments)
 std::vector<ImageSet> ImageTraining::read(const std::vector<fs::path>& paths, nn::ImageDataOptions& reading) const {
   std::vector<ImageSet> sets;
   for (const fs::path& path : paths) {
-    ImageSet set{{path.string(), {}, {}, 0}, path.string(), nn::read_images(path, reading)};
+    // Nothing may throw inside the braces: g++ 12 destroys the members of a nested aggregate twice then.
+    nn::LabelledImages images = nn::read_images(path, reading);
+    ImageSet set{{path.string(), {}, {}, 0}, path.string(), std::move(images)};
     reading.labels = set.images.names;
     reading.height = set.images.pixels.size(1);
     reading.width = set.images.pixels.size(2);
@@ -143,7 +145,8 @@ void ImageTraining::hold_out() {
     throw cli::UsageError(fmt::format("--dev-share {:g} holds {} of {} images out; give --dev or another --dev-share",
                                       data_.dev_share, held.size(), count));
   }
-  ImageSet dev{{"held out", {}, {}, 0}, "held out", chosen(images_, held)};
+  nn::LabelledImages held_images = chosen(images_, held);
+  ImageSet dev{{"held out", {}, {}, 0}, "held out", std::move(held_images)};
   images_ = chosen(images_, kept);
   dev.file.sha256 = digest_of_images(dev.images);
   dev.file.label_texts = label_counts(dev.images);

@@ -18,6 +18,7 @@ struct ImageArguments {
   std::string image_size, fit = "stretch", bad_images = "stop";
   int64_t blocks = 1, patch = 4, channels = 0, crop_padding = 2;
   double momentum = 0.9, flip = 0.5, erase = 0, mixup = 0;
+  std::vector<std::string> map;  ///< rules of nn::LabelMap
 };
 
 /// The arguments as the recipe takes them. UsageError naming the option.
