@@ -15,7 +15,7 @@
 namespace qing::nn {
 namespace {
 
-double ratio(int64_t part, int64_t whole) {
+double share_of_counts(int64_t part, int64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
@@ -39,7 +39,7 @@ std::vector<double> on_resamples(int64_t examples, int64_t resamples, double lev
   return values;
 }
 
-MultiLabelCounts counts_of(std::span<const LabelSets> examples, std::span<const int64_t> chosen, int64_t labels) {
+MultiLabelCounts label_counts_of(std::span<const LabelSets> examples, std::span<const int64_t> chosen, int64_t labels) {
   MultiLabelCounts counts(labels);
   for (const int64_t i : chosen) {
     const auto& [expected, predicted] = examples[static_cast<size_t>(i)];
@@ -63,9 +63,9 @@ std::pair<std::vector<size_t>, int64_t> ranked(const char* what, const ScoredLab
 }  // namespace
 
 LabelMetrics MultiLabelCounts::Counts::metrics() const {
-  return {.precision = ratio(right, predicted),
-          .recall = ratio(right, expected),
-          .f1 = ratio(2 * right, predicted + expected),
+  return {.precision = share_of_counts(right, predicted),
+          .recall = share_of_counts(right, expected),
+          .f1 = share_of_counts(2 * right, predicted + expected),
           .support = expected};
 }
 
@@ -94,12 +94,12 @@ void MultiLabelCounts::add(std::span<const int32_t> expected, std::span<const in
   if (std::ranges::equal(expected, predicted)) ++matches_;
 }
 
-double MultiLabelCounts::subset_accuracy() const { return ratio(matches_, total_); }
+double MultiLabelCounts::subset_accuracy() const { return share_of_counts(matches_, total_); }
 
 double MultiLabelCounts::hamming_loss() const {
   int64_t wrong = 0;
   for (const Counts& one : per_label_) wrong += one.predicted + one.expected - 2 * one.right;
-  return ratio(wrong, total_ * labels());
+  return share_of_counts(wrong, total_ * labels());
 }
 
 LabelMetrics MultiLabelCounts::label(int64_t label) const {
@@ -135,7 +135,7 @@ Interval bootstrap_interval(std::span<const LabelSets> examples, int64_t labels,
   if (examples.empty()) return {};
   return middle_share(
       on_resamples(std::ssize(examples), resamples, level, seed,
-                   [&](std::span<const int64_t> draws) { return metric(counts_of(examples, draws, labels)); }),
+                   [&](std::span<const int64_t> draws) { return metric(label_counts_of(examples, draws, labels)); }),
       level);
 }
 
@@ -149,8 +149,8 @@ Interval bootstrap_difference(std::span<const LabelSets> first, std::span<const 
   if (first.empty()) return {};
   return middle_share(on_resamples(std::ssize(first), resamples, level, seed,
                                    [&](std::span<const int64_t> draws) {
-                                     return metric(counts_of(second, draws, labels)) -
-                                            metric(counts_of(first, draws, labels));
+                                     return metric(label_counts_of(second, draws, labels)) -
+                                            metric(label_counts_of(first, draws, labels));
                                    }),
                       level);
 }
@@ -163,7 +163,8 @@ std::vector<PrecisionRecall> precision_recall_curve(const ScoredLabel& label) {
     if (label.expected[order[i]]) ++right;
     const float score = label.scores[order[i]];
     if (i + 1 < order.size() && label.scores[order[i + 1]] == score) continue;
-    points.push_back({score, ratio(right, static_cast<int64_t>(i + 1)), positives == 0 ? 1 : ratio(right, positives)});
+    points.push_back({score, share_of_counts(right, static_cast<int64_t>(i + 1)),
+                      positives == 0 ? 1 : share_of_counts(right, positives)});
   }
   std::ranges::reverse(points);
   return points;
@@ -191,7 +192,7 @@ double best_f1_threshold(const ScoredLabel& label) {
     const double score = label.scores[order[i]];
     const double below = i + 1 < order.size() ? label.scores[order[i + 1]] : 0;
     if (score == below) continue;
-    const double f1 = ratio(2 * right, static_cast<int64_t>(i + 1) + positives);
+    const double f1 = share_of_counts(2 * right, static_cast<int64_t>(i + 1) + positives);
     // A threshold anywhere between the two scores decides alike here. The middle is furthest from both.
     const double threshold = (score + below) / 2;
     const double nearer = std::abs(threshold - kDefault) - std::abs(best - kDefault);

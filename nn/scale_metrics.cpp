@@ -12,7 +12,7 @@
 namespace qing::nn {
 namespace {
 
-void check_sizes(const char* what, std::span<const double> expected, std::span<const double> predicted) {
+void check_number_pairs(const char* what, std::span<const double> expected, std::span<const double> predicted) {
   if (expected.size() == predicted.size()) return;
   throw ShapeError(fmt::format("{}: {} expected numbers and {} predicted ones; give one each", what, expected.size(),
                                predicted.size()));
@@ -77,21 +77,21 @@ double mean_absolute_error(const ConfusionMatrix& matrix, std::span<const double
 }
 
 double mean_absolute_error(std::span<const double> expected, std::span<const double> predicted) {
-  check_sizes("mean_absolute_error", expected, predicted);
+  check_number_pairs("mean_absolute_error", expected, predicted);
   double sum = 0;
   for (size_t i = 0; i < expected.size(); ++i) sum += std::abs(expected[i] - predicted[i]);
   return expected.empty() ? 0 : sum / static_cast<double>(expected.size());
 }
 
 double mean_squared_error(std::span<const double> expected, std::span<const double> predicted) {
-  check_sizes("mean_squared_error", expected, predicted);
+  check_number_pairs("mean_squared_error", expected, predicted);
   double sum = 0;
   for (size_t i = 0; i < expected.size(); ++i) sum += (expected[i] - predicted[i]) * (expected[i] - predicted[i]);
   return expected.empty() ? 0 : sum / static_cast<double>(expected.size());
 }
 
 double pearson_correlation(std::span<const double> expected, std::span<const double> predicted) {
-  check_sizes("pearson_correlation", expected, predicted);
+  check_number_pairs("pearson_correlation", expected, predicted);
   const double mean_x = mean_of(expected), mean_y = mean_of(predicted);
   double xy = 0, xx = 0, yy = 0;
   for (size_t i = 0; i < expected.size(); ++i) {
@@ -105,7 +105,7 @@ double pearson_correlation(std::span<const double> expected, std::span<const dou
 }
 
 double spearman_correlation(std::span<const double> expected, std::span<const double> predicted) {
-  check_sizes("spearman_correlation", expected, predicted);
+  check_number_pairs("spearman_correlation", expected, predicted);
   return pearson_correlation(ranks_of(expected), ranks_of(predicted));
 }
 

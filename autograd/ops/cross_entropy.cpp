@@ -58,9 +58,10 @@ template <class T> struct Coefficients {
   bool one_class() const { return probabilities == nullptr && spread == 0; }
   T total(int64_t row) const {
     if (one_class()) return counts(row) ? weight_of(classes[row]) : T(0);
-    T sum = 0;
-    for (int64_t c = 0; c < width; ++c) sum += at(row, c);
-    return sum;
+    // In double: the shares of many classes are far smaller than the target's.
+    double sum = 0;
+    for (int64_t c = 0; c < width; ++c) sum += static_cast<double>(at(row, c));
+    return static_cast<T>(sum);
   }
   // Σ a[c]·(lse − x[c]). x may be −∞ where a is 0.
   double loss(int64_t row, const T* x, T lse) const {

@@ -21,45 +21,46 @@
 namespace qing {
 namespace {
 
-constexpr const char* kOp = "linear_cross_entropy";
+constexpr const char* kLinearCrossEntropy = "linear_cross_entropy";
 constexpr int64_t kChunkElements = int64_t{1} << 23;  // of logits
 constexpr int64_t kFewestRows = 64;                   // of a chunk: products of fewer rows are slow
 constexpr int64_t kLossGrain = 8;                     // rows of one thread at a time
 
 void check_operands(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& targets,
                     const LinearCrossEntropyOptions& options) {
-  check_floating(x, kOp);
-  check_same_dtype(x, weight, kOp);
-  if (bias.defined()) check_same_dtype(x, bias, kOp);
+  check_floating(x, kLinearCrossEntropy);
+  check_same_dtype(x, weight, kLinearCrossEntropy);
+  if (bias.defined()) check_same_dtype(x, bias, kLinearCrossEntropy);
   const bool fits = x.dim() == 2 && weight.dim() == 2 && x.size(1) == weight.size(1) && weight.size(0) > 0 &&
                     targets.shape() == Shape{x.size(0)} && (!bias.defined() || bias.shape() == Shape{weight.size(0)});
   if (!fits) {
     throw ShapeError(
         fmt::format("{}: x {}, weight {}, bias {}, targets {}; needs [rows, width], [classes, width], "
                     "[classes], [rows]",
-                    kOp, to_string(x.shape()), to_string(weight.shape()),
+                    kLinearCrossEntropy, to_string(x.shape()), to_string(weight.shape()),
                     bias.defined() ? to_string(bias.shape()) : "none", to_string(targets.shape())));
   }
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1)) {
-    throw ValueError(fmt::format("{}: label_smoothing {} is outside [0, 1]", kOp, options.label_smoothing));
+    throw ValueError(
+        fmt::format("{}: label_smoothing {} is outside [0, 1]", kLinearCrossEntropy, options.label_smoothing));
   }
   if (options.reduction != Reduction::mean && options.reduction != Reduction::sum) {
-    throw ValueError(fmt::format("{}: the reduction must be mean or sum", kOp));
+    throw ValueError(fmt::format("{}: the reduction must be mean or sum", kLinearCrossEntropy));
   }
   if (options.reduction == Reduction::mean && x.size(0) == 0) {
-    throw ValueError(fmt::format("{}: the mean over 0 rows", kOp));
+    throw ValueError(fmt::format("{}: the mean over 0 rows", kLinearCrossEntropy));
   }
 }
 
 std::vector<int64_t> checked_classes(const Tensor& targets, int64_t classes) {
   std::vector<int64_t> result;
   result.reserve(static_cast<size_t>(targets.numel()));
-  dispatch_index(targets.dtype(), kOp, [&](auto zero) {
+  dispatch_index(targets.dtype(), kLinearCrossEntropy, [&](auto zero) {
     const Tensor dense = targets.alias().contiguous();
     for (const auto target : dense.span<decltype(zero)>()) {
       if (target < 0 || target >= classes) {
-        throw IndexError(
-            fmt::format("{}: target {} of row {} is outside [0, {})", kOp, target, result.size(), classes));
+        throw IndexError(fmt::format("{}: target {} of row {} is outside [0, {})", kLinearCrossEntropy, target,
+                                     result.size(), classes));
       }
       result.push_back(static_cast<int64_t>(target));
     }
@@ -148,7 +149,7 @@ Tensor linear_cross_entropy(const Tensor& x, const Tensor& weight, const Tensor&
   const int64_t rows = x.size(0);
   const LossGradients gradients{memory_for(x, rows), memory_for(weight, rows), memory_for(bias, rows)};
   Tensor y = Tensor::empty({}, x.dtype());
-  dispatch_floating(x.dtype(), kOp, [&](auto zero) {
+  dispatch_floating(x.dtype(), kLinearCrossEntropy, [&](auto zero) {
     using T = decltype(zero);
     *y.data<T>() = static_cast<T>(chunks.run<T>(gradients) / divisor);
   });

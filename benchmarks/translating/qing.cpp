@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <qing/nn/models/pretrained.h>
+#include <qing/nn/models/translation_decoder.h>
 #include <qing/nn/models/translation_import.h>
 
 using namespace qing;

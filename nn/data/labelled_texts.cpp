@@ -8,7 +8,6 @@
 #include <utility>
 
 #include <qing/nn/data/line_reader.h>
-#include <qing/nn/data/unlabelled_texts.h>
 #include <qing/nn/fingerprint.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/tensor/errors.h>

@@ -16,6 +16,9 @@
 
 namespace qing::nn {
 
+/// The label of an example that has none.
+inline constexpr int32_t kNoLabel = -1;
+
 struct Example {
   std::string text;    ///< valid UTF-8
   int32_t label;       ///< index into the label list; kNoLabel (-1) without one, with several, and with a number

@@ -10,9 +10,6 @@
 
 namespace qing::nn {
 
-/// The label of an example that has none.
-inline constexpr int32_t kNoLabel = -1;
-
 /// Reads a whole file as a LabelledRowReader does, without its labels. Blank lines of a .txt file are skipped.
 /// LineError "path:line: ..." for errors of that reader and for a blank text, DataError for a file without texts.
 /// IoError.

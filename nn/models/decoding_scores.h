@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include <qing/nn/models/translation_decoder.h>
+#include <qing/nn/models/decoding_options.h>
 
 namespace qing::nn {
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include <qing/nn/models/decoding_options.h>
 #include <qing/nn/models/decoding_scores.h>
 #include <qing/nn/models/sampling.h>
-#include <qing/nn/models/translation_decoder.h>
 
 namespace qing::nn {
 

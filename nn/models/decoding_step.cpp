@@ -138,7 +138,7 @@ class Rows {
     }
   }
 
-  const TranslationModel::Parts& parts_;
+  const TranslationParts& parts_;
   int64_t heads_;
   std::span<DecodingState* const> requests_;
   std::vector<int64_t> first_row_;          // of each request

@@ -8,6 +8,7 @@
 
 #include <qing/nn/models/decoding_cache.h>
 #include <qing/nn/models/decoding_search.h>
+#include <qing/nn/models/translation_model.h>
 #include <qing/nn/models/translation_parts.h>
 
 namespace qing::nn {

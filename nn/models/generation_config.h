@@ -7,7 +7,7 @@
 #include <vector>
 
 #include <qing/nn/models/config_reader.h>
-#include <qing/nn/models/translation_decoder.h>
+#include <qing/nn/models/decoding_options.h>
 
 namespace qing::nn {
 

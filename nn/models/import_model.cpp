@@ -18,6 +18,7 @@
 #include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/sentence_embedding.h>
 #include <qing/nn/models/sentence_modules.h>
+#include <qing/nn/models/translation_import.h>
 #include <qing/nn/staged_directory.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/nn/unique_keys.h>
@@ -145,7 +146,7 @@ void commit_alone(StagedDirectory& staged, const fs::path& out) {
   };
   for (const char* name : kTokenizerFiles) check(name);
   for (const char* name : kSentenceFiles) check(name);
-  for (const char* name : {"modules.json", kNgramsFile}) check(name);
+  for (const char* name : {"modules.json", "generation_config.json", kNgramsFile}) check(name);
   staged.commit();
   for (const fs::path& path : stale) fs::remove(path, none);
 }
@@ -232,6 +233,37 @@ ImportedModel import_file(const fs::path& source, const fs::path& out, const Imp
   } catch (const DataError& error) { throw DataError(source.string() + ": " + error.what()); }
 }
 
+// An encoder-decoder. Fixed positions and second names of the table of embeddings are left out.
+ImportedModel import_translation(const fs::path& source, const fs::path& out, const ImportOptions& options) {
+  if (options.pooling) throw ValueError("import: a translation model has no pooling; leave --pooling out");
+  const PretrainedTranslation loaded = load_pretrained_translation(source);
+  const TranslationConfig& config = loaded.model->config();
+  const bool has_tokenizer = is_there(source / "tokenizer.json");
+  if (has_tokenizer && Tokenizer::load(source).vocab_size() > config.vocab_size) {
+    throw DataError(
+        fmt::format("{}: the tokenizer has {} entries, but the model room for {}; they are of different models",
+                    source.string(), Tokenizer::load(source).vocab_size(), config.vocab_size));
+  }
+  const StateDict own = loaded.model->state_dict();
+  const WeightsFile file = open_weights(source);
+  SafetensorsFile kept;
+  for (const TensorInfo& tensor : file.tensors()) {
+    if (own.contains(translation_parameter_name(tensor.name, config.tie_output))) {
+      kept.tensors.emplace(tensor.name, file.tensor(tensor.name));
+    }
+  }
+  StagedDirectory staged(out);
+  save_safetensors(staged.path() / "model.safetensors", kept);
+  for (const char* name : {"config.json", "generation_config.json"}) copy_if_there(source / name, staged.path() / name);
+  for (const char* name : kTokenizerFiles) copy_if_there(source / name, staged.path() / name);
+  load_pretrained_translation(staged.path());
+  commit_alone(staged, out);
+  return {.task = "translation",
+          .model_type = loaded.model_type,
+          .parameters = loaded.model->parameter_count(),
+          .has_tokenizer = has_tokenizer};
+}
+
 }  // namespace
 
 ImportedModel import_model(const fs::path& source, const fs::path& out, const ImportOptions& options) {
@@ -240,6 +272,9 @@ ImportedModel import_model(const fs::path& source, const fs::path& out, const Im
     throw ValueError(fmt::format("import: {} is the source; give another folder", out.string()));
   }
   if (fs::is_regular_file(source, absent)) return import_file(source, out, options);
+  if (is_there(source / "config.json") && is_pretrained_translation(source)) {
+    return import_translation(source, out, options);
+  }
   const SentenceModules modules = read_sentence_modules(source);
   if (fs::exists(modules.encoder / kNgramsFile, absent)) {
     throw DataError(fmt::format("{}: a model of qing with n-grams; copy the folder instead", source.string()));

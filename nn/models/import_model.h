@@ -12,7 +12,8 @@
 namespace qing::nn {
 
 struct ImportedModel {
-  std::string task;        ///< sequence classification, token classification, masked language model, sentence embedding
+  std::string task;        ///< sequence classification, token classification, masked language model, sentence
+                           ///< embedding, translation
   std::string model_type;  ///< as config.json says
   int64_t parameters = 0;
   std::vector<std::string> taken = {};  ///< of a file: the names of the files beside it that were used

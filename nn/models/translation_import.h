@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include <qing/nn/models/translation_decoder.h>
+#include <qing/nn/models/decoding_options.h>
 #include <qing/nn/models/translation_model.h>
 
 namespace qing::nn {

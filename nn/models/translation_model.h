@@ -12,6 +12,8 @@
 
 namespace qing::nn {
 
+class TranslationParts;
+
 /// Pairs of sentences for teacher forcing: sequence s of the target translates sequence s of the source.
 struct TranslationBatch {
   RaggedBatch source;
@@ -60,13 +62,12 @@ class TranslationModel : public Module {
   void checkpoint_layers(bool on);
   const TranslationConfig& config() const { return config_; }
 
-  class Parts;
   /// The layers, for TranslationDecoder.
-  const Parts& parts() const { return *parts_; }
+  const TranslationParts& parts() const { return *parts_; }
 
  private:
   TranslationConfig config_;
-  std::unique_ptr<Parts> parts_;
+  std::unique_ptr<TranslationParts> parts_;
 };
 
 }  // namespace qing::nn

@@ -10,7 +10,6 @@
 #include <qing/nn/layers/linear.h>
 #include <qing/nn/layers/positional.h>
 #include <qing/nn/models/translation_layers.h>
-#include <qing/nn/models/translation_model.h>
 
 namespace qing::nn {
 
@@ -41,16 +40,17 @@ template <class Layer> class TranslationStack : public Module {
   ModuleList<Layer> layers_;
 };
 
-class TranslationModel::Parts {
+/// The model without its checks.
+class TranslationParts {
  public:
-  Parts(const TranslationConfig& config, Generator& rng);
+  TranslationParts(const TranslationConfig& config, Generator& rng);
 
   /// Rows of the table for ids, times √width if embeddings are scaled.
   Tensor embeddings(const Tensor& ids) const;
   const Tensor& table() const { return table_ ? table_->weight() : output.weight(); }
   /// Hidden states as the output layer takes them.
   Tensor scaled(const Tensor& hidden) const;
-  void visit(Visitor& visitor);
+  void visit(Module::Visitor& visitor);
 
   TranslationStack<TranslationEncoderLayer> encoder;
   TranslationStack<TranslationDecoderLayer> decoder;

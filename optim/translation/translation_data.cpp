@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <map>
 #include <optional>
 #include <set>
 #include <utility>
@@ -17,25 +16,24 @@ namespace {
 
 constexpr int64_t kPairsOfAThread = 64;
 
-// The id of the token of each target language that the tokenizer knows.
-std::map<std::string, int32_t> tags_of(std::span<const TranslationPair> pairs, const nn::Tokenizer& tokenizer) {
-  std::map<std::string, std::optional<int32_t>> found;
-  for (const TranslationPair& pair : pairs) {
-    if (found.contains(pair.to)) continue;
-    const std::string token = nn::language_token(pair.to);
-    const int32_t id = tokenizer.id(token);
-    const bool known = id >= 0 && tokenizer.token(id) == token;
-    found.emplace(pair.to, known ? std::optional(id) : std::nullopt);
-  }
-  std::map<std::string, int32_t> tags;
-  for (const auto& [language, id] : found) {
-    if (id) tags.emplace(language, *id);
-    if (id || found.size() == 1) continue;
+// The id of a language's token; nothing if the tokenizer has none.
+std::optional<int32_t> tag_of(std::string_view language, const nn::Tokenizer& tokenizer) {
+  const std::string token = nn::language_token(language);
+  const int32_t id = tokenizer.id(token);
+  if (id < 0 || tokenizer.token(id) != token) return std::nullopt;
+  return id;
+}
+
+// A model of several languages has to be told which it translates to.
+void check_tags(std::span<const TranslationPair> pairs, const nn::Tokenizer& tokenizer) {
+  std::set<std::string> languages;
+  for (const TranslationPair& pair : pairs) languages.insert(pair.to);
+  for (const std::string& language : languages) {
+    if (languages.size() == 1 || tag_of(language, tokenizer)) continue;
     throw ValueError(
         fmt::format("encode_pairs: the tokenizer has no token '{}', so the model does not know to translate to '{}'",
                     nn::language_token(language), language));
   }
-  return tags;
 }
 
 }  // namespace
@@ -48,19 +46,27 @@ std::vector<std::string> language_tokens(std::span<const TranslationPair> pairs)
   return tokens;
 }
 
-TranslationExamples encode_pairs(std::span<const TranslationPair> pairs, const nn::Tokenizer& tokenizer) {
-  const std::map<std::string, int32_t> tags = tags_of(pairs, tokenizer);
+std::optional<std::vector<int32_t>> encode_source(const std::string& text, std::string_view to,
+                                                  const nn::Tokenizer& tokenizer) {
+  nn::Encoding source = tokenizer.encode(text);
+  const std::optional<int32_t> tag = tag_of(to, tokenizer);
   const auto room = static_cast<size_t>(tokenizer.options().max_length);
+  if (source.truncated || (tag && source.ids.size() == room)) return std::nullopt;
+  if (tag) source.ids.insert(source.ids.begin(), *tag);
+  return std::move(source.ids);
+}
+
+TranslationExamples encode_pairs(std::span<const TranslationPair> pairs, const nn::Tokenizer& tokenizer) {
+  check_tags(pairs, tokenizer);
   std::vector<std::optional<TranslationExample>> encoded(pairs.size());
   parallel_for(std::ssize(pairs), kPairsOfAThread, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const TranslationPair& pair = pairs[static_cast<size_t>(i)];
       try {
-        nn::Encoding source = tokenizer.encode(pair.source), target = tokenizer.encode(pair.target);
-        const auto tag = tags.find(pair.to);
-        if (source.truncated || target.truncated || (tag != tags.end() && source.ids.size() == room)) continue;
-        if (tag != tags.end()) source.ids.insert(source.ids.begin(), tag->second);
-        encoded[static_cast<size_t>(i)] = {std::move(source.ids), std::move(target.ids)};
+        std::optional<std::vector<int32_t>> source = encode_source(pair.source, pair.to, tokenizer);
+        nn::Encoding target = tokenizer.encode(pair.target);
+        if (!source || target.truncated) continue;
+        encoded[static_cast<size_t>(i)] = {*std::move(source), std::move(target.ids)};
       } catch (const DataError& error) { throw DataError(fmt::format("pair {}: {}", i, error.what())); }
     }
   });

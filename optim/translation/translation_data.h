@@ -3,8 +3,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <qing/nn/models/translation_folder.h>
@@ -32,6 +34,11 @@ struct TranslationExamples {
   std::vector<TranslationExample> examples;
   size_t too_long = 0;  ///< pairs that were left out, because a side has more tokens than the tokenizer takes
 };
+
+/// A source as the model of this tokenizer takes it: the language token, if the tokenizer has one, the text and the end
+/// token. Nothing for a text of more tokens than the tokenizer takes. DataError for a text that is not UTF-8.
+std::optional<std::vector<int32_t>> encode_source(const std::string& text, std::string_view to,
+                                                  const nn::Tokenizer& tokenizer);
 
 /// Encodes the pairs with a tokenizer whose texts end in its separator token, with the language token that it has for
 /// a pair's target. DataError "pair I: ..." for a text that

@@ -59,7 +59,7 @@ SetScores number_scores(const NumberEvaluation& one) {
           .text = {}};
 }
 
-std::vector<SetScores> scores_of(const nn::TextClassifier& model, std::span<const LabelledFile> dev) {
+std::vector<SetScores> all_set_scores(const nn::TextClassifier& model, std::span<const LabelledFile> dev) {
   std::vector<SetScores> scores;
   switch (model.problem()) {
     case nn::Problem::multi_label: {
@@ -137,7 +137,7 @@ std::vector<DevScore> score_dev(const std::filesystem::path& folder, std::span<c
 std::vector<SetScores> score_sets(const std::filesystem::path& folder, std::span<const LabelledFile> dev,
                                   const Measure& measure) {
   const auto model = nn::TextClassifier::load(folder);
-  std::vector<SetScores> scores = scores_of(*model, dev);
+  std::vector<SetScores> scores = all_set_scores(*model, dev);
   for (size_t i = 0; i < scores.size(); ++i) {
     SetScores& set = scores[i];
     set.name = dev[i].name;

@@ -16,8 +16,8 @@ namespace {
 
 constexpr size_t kShownTextBytes = 160;
 
-double micro_f1_of(const nn::MultiLabelCounts& counts) { return counts.micro().f1; }
-double macro_f1_of(const nn::MultiLabelCounts& counts) { return counts.macro().f1; }
+double micro_f1_of_sets(const nn::MultiLabelCounts& counts) { return counts.micro().f1; }
+double macro_f1_of_sets(const nn::MultiLabelCounts& counts) { return counts.macro().f1; }
 
 nn::Interval subset_interval(const nn::MultiLabelCounts& counts) {
   return nn::wilson_interval(counts.matches(), counts.total());
@@ -74,8 +74,8 @@ std::string to_text(const MultiLabelEvaluation& evaluation) {
   const auto line = [&](const char* name, double value, nn::Interval interval) {
     text += fmt::format("{:<17}{:.4f}  95% {}\n", name, value, in_brackets(interval));
   };
-  line("micro F1", micro.f1, nn::bootstrap_interval(sets, labels, micro_f1_of));
-  line("macro F1", macro.f1, nn::bootstrap_interval(sets, labels, macro_f1_of));
+  line("micro F1", micro.f1, nn::bootstrap_interval(sets, labels, micro_f1_of_sets));
+  line("macro F1", macro.f1, nn::bootstrap_interval(sets, labels, macro_f1_of_sets));
   line("subset accuracy", counts.subset_accuracy(), subset_interval(counts));
   text += fmt::format(
       "micro precision  {:.4f}\nmicro recall     {:.4f}\nhamming loss     {:.4f}\nlog loss         {:.4f}\n\n",
@@ -89,8 +89,8 @@ std::string to_json(const MultiLabelEvaluation& evaluation, const std::string& w
   JsonWriter json(JsonWriter::Style::kSpaced);
   json.begin_object();
   write_measures(json, counts);
-  write_bounds(json, "micro_f1_interval", nn::bootstrap_interval(sets, counts.labels(), micro_f1_of));
-  write_bounds(json, "macro_f1_interval", nn::bootstrap_interval(sets, counts.labels(), macro_f1_of));
+  write_bounds(json, "micro_f1_interval", nn::bootstrap_interval(sets, counts.labels(), micro_f1_of_sets));
+  write_bounds(json, "macro_f1_interval", nn::bootstrap_interval(sets, counts.labels(), macro_f1_of_sets));
   write_bounds(json, "subset_accuracy_interval", subset_interval(counts));
   json.member("log_loss", evaluation.log_loss()).key("per_label").begin_object();
   for (size_t i = 0; i < evaluation.labels.size(); ++i) {

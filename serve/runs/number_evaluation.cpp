@@ -39,7 +39,7 @@ void write_errors(JsonWriter& json, std::span<const double> expected, std::span<
   json.member("spearman", nn::spearman_correlation(expected, predicted)).member("examples", expected.size());
 }
 
-double error_of(const NumberEvaluation& evaluation, size_t example) {
+double distance_of(const NumberEvaluation& evaluation, size_t example) {
   return std::abs(evaluation.expected[example] - evaluation.predicted[example]);
 }
 
@@ -99,7 +99,7 @@ std::string to_json(const NumberEvaluation& evaluation, const std::string& worst
 std::vector<size_t> worst_examples(const NumberEvaluation& evaluation, size_t most) {
   std::vector<size_t> order(evaluation.expected.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::ranges::stable_sort(order, std::greater<>(), [&](size_t i) { return error_of(evaluation, i); });
+  std::ranges::stable_sort(order, std::greater<>(), [&](size_t i) { return distance_of(evaluation, i); });
   order.resize(std::min(order.size(), most));
   return order;
 }

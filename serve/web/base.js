@@ -22,6 +22,9 @@ const named = label => LABELS.includes(label) ? t(label) : label;
 // Models of other tasks have routes of their own, and models of embeddings have no labels.
 const classifies = model => model.task === 'classification' && model.labels.length > 0;
 // The colour of a label: that of its meaning, or of its place among the labels of its model.
+// The labels of a prediction: one, or any number of a multi-label model.
+const labelsSaid = prediction => prediction.labels ?? [prediction.label];
+const sameLabels = (a, b) => labelsSaid(a).join('\n') === labelsSaid(b).join('\n');
 const tone = label => LABELS.includes(label) ? label : `tone-${Math.max(0, models.find(model => model.labels.includes(label))?.labels.indexOf(label) ?? 0) % 6}`;
 
 function translate() {

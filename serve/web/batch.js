@@ -5,7 +5,7 @@ let stop = null;
 let view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
 redraws.push(() => { if (batch) showBatch(); });
 
-const differs = item => Boolean(item.other) && item.other.label !== item.prediction.label;
+const differs = item => Boolean(item.other) && !sameLabels(item.other, item.prediction);
 const finishedItems = () => batch.items.filter(item => item.prediction || (item.empty && !batch.part));
 
 async function runFile() {
@@ -50,7 +50,7 @@ async function runFile() {
 function summary() {
   const finished = batch.items.filter(item => item.prediction), counts = new Map();
   for (const label of batch.labels) counts.set(label, 0);
-  for (const { prediction: { label } } of finished) counts.set(label, (counts.get(label) || 0) + 1);
+  for (const { prediction } of finished) for (const label of labelsSaid(prediction)) counts.set(label, (counts.get(label) || 0) + 1);
   const share = count => `${(100 * count / Math.max(finished.length, 1)).toFixed(1)}%`;
   const bar = make('div', 'shares');
   bar.setAttribute('aria-hidden', 'true');
@@ -75,6 +75,11 @@ function summary() {
   const blank = batch.items.filter(item => item.empty).length;
   $('summary').replaceChildren(bar, ...made, ...(blank ? [make('span', 'hint', t('emptyCells')(blank))] : []));
 }
+// The scores of the labels, or the number of a model that gives one.
+function shownScore(prediction) {
+  if (prediction.value !== undefined && Object.keys(prediction.scores).length === 1) return String(Number(prediction.value.toPrecision(4)));
+  return labelsSaid(prediction).map(label => `${(100 * prediction.scores[label]).toFixed(1)}%`).join(' ');
+}
 function rowOf(item) {
   const { prediction, text, number } = item, line = make('tr'), box = make('input'), choose = make('td'), said = make('td', 'said');
   box.type = 'checkbox';
@@ -89,16 +94,16 @@ function rowOf(item) {
   line.append(choose, make('td', 'number', String(number)), said);
   for (const side of batch.other ? [prediction, item.other] : [prediction]) {
     const verdict = make('td');
-    if (side) verdict.append(make('span', `label ${tone(side.label)}`, named(side.label)));
-    line.append(verdict, make('td', 'number', side ? `${(100 * side.score).toFixed(1)}%` : ''));
+    if (side) verdict.append(...labelsSaid(side).map(label => make('span', `label ${tone(label)}`, named(label))));
+    line.append(verdict, make('td', 'number', side ? shownScore(side) : ''));
   }
   return line;
 }
-const shownItems = () => batch.items.filter(item => (item.prediction || item.empty) && (!view.label || item.prediction?.label === view.label) &&
+const shownItems = () => batch.items.filter(item => (item.prediction || item.empty) && (!view.label || (item.prediction && labelsSaid(item.prediction).includes(view.label))) &&
   (!view.differ || differs(item)) &&
   (!view.words || item.text.toLowerCase().includes(view.words.toLowerCase())));
 function showBatch() {
-  batch.labels = [...new Set([...labelsOf(batch.model), ...batch.items.flatMap(item => item.prediction ? [item.prediction.label] : [])])];
+  batch.labels = [...new Set([...labelsOf(batch.model), ...batch.items.flatMap(item => item.prediction ? labelsSaid(item.prediction) : [])])];
   const found = shownItems(), lines = found.slice(0, view.rows).map(rowOf);
   summary();
   const head = make('thead');
@@ -137,9 +142,10 @@ function resultRows() {
   const finished = finishedItems();
   // If another version was loaded meanwhile, the rows may have different labels.
   const labels = [...new Set(finished.flatMap(({ prediction }) => prediction ? Object.keys(prediction.scores) : []))], names = [...batch.head];
-  const columns = [['predicted', item => item.prediction?.label], ['score', item => item.prediction?.score],
+  const columns = [['predicted', item => item.prediction && labelsSaid(item.prediction).join('|')], ['score', item => item.prediction?.score],
+    ...(finished.some(item => item.prediction?.value !== undefined) ? [['value', item => item.prediction?.value]] : []),
     ...labels.map(label => [label, item => item.prediction?.scores[label]])];
-  if (batch.other) columns.push([`predicted ${choiceName(batch.other)}`, item => item.other?.label], [`score ${choiceName(batch.other)}`, item => item.other?.score]);
+  if (batch.other) columns.push([`predicted ${choiceName(batch.other)}`, item => item.other && labelsSaid(item.other).join('|')], [`score ${choiceName(batch.other)}`, item => item.other?.score]);
   if (finished.some(item => item.explained)) columns.push(['explanation', item => item.explained && strongest(item.explained.explanation)]);
   for (let [name] of columns) {
     while (names.includes(name)) name += '_qing';

@@ -110,8 +110,13 @@ function unread(text, { explanation }, hasNgrams) {
 // One model's answer to a text.
 function answer({ text, prediction, hasNgrams }, withText = true) {
   const box = make('div', 'answer'), verdict = make('div', 'verdict'), scores = make('div', 'scores');
-  verdict.append(make('span', `label ${tone(prediction.label)}`, named(prediction.label)), make('span', 'number', `${(100 * prediction.score).toFixed(1)}%`));
-  for (const [label, score] of Object.entries(prediction.scores).sort((a, b) => b[1] - a[1])) {
+  const isNumber = prediction.value !== undefined && Object.keys(prediction.scores).length === 1;
+  for (const label of isNumber ? [] : labelsSaid(prediction)) {
+    verdict.append(make('span', `label ${tone(label)}`, named(label)), make('span', 'number', `${(100 * prediction.scores[label]).toFixed(1)}%`));
+  }
+  if (!labelsSaid(prediction).length) verdict.append(make('span', 'hint', t('noLabel')));
+  if (prediction.value !== undefined) verdict.append(make('span', 'number', `${t('value')} ${Number(prediction.value.toPrecision(4))}`));
+  for (const [label, score] of isNumber ? [] : Object.entries(prediction.scores).sort((a, b) => b[1] - a[1])) {
     const bar = make('div', `bar ${tone(label)}`), fill = make('span');
     fill.style.width = `${100 * score}%`;
     bar.append(fill);
@@ -129,7 +134,7 @@ function card({ text, sides }) {
   if (sides.length === 1) { item.append(answer({ text, ...sides[0] })); return item; }
   const [first, second] = sides, both = make('div', 'sides');
   if (!first.prediction.explanation) item.append(make('p', 'text', text));
-  if (first.prediction.label !== second.prediction.label) item.append(make('p', 'differs', t('differ')));
+  if (!sameLabels(first.prediction, second.prediction)) item.append(make('p', 'differs', t('differ')));
   both.append(...sides.map(side => {
     const half = answer({ text, ...side }, false);
     half.prepend(make('h3', '', choiceName(side.choice)));
@@ -203,7 +208,7 @@ async function send(event) {
       part.forEach((text, j) => results.push({ text, sides: choices.map((choice, k) => ({ choice, prediction: sides[k][j], hasNgrams: ngrams[choice] })) }));
       show([...results]);
     }
-    history = [...results.map(({ text, sides: [{ prediction }] }) => ({ text, label: prediction.label })), ...history].slice(0, 50);
+    history = [...results.map(({ text, sides: [{ prediction }] }) => ({ text, label: labelsSaid(prediction)[0] ?? prediction.label })), ...history].slice(0, 50);
     stored('history', JSON.stringify(history));
     showHistory();
     say(() => t('done')(results.length));

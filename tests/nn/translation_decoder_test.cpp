@@ -83,7 +83,8 @@ TEST_P(TranslationDecoderOf, BeamsAreThoseOfTheSearchFromTheBeginning) {
 
 TEST_P(TranslationDecoderOf, ARequestDoesNotDependOnOthersOrThreads) {
   std::vector<DecodingRequest> requests;
-  const auto sources = random_sentences({7, 1, 40, 3, 25, 9, 2, 16, 11, 5}, 23);
+  // So many hypotheses that two threads compute requests of their own.
+  const auto sources = random_sentences({7, 1, 40, 3, 25, 9, 2, 16, 11, 5, 13, 6, 8, 4, 30, 10, 12, 3}, 23);
   for (size_t s = 0; s < sources.size(); ++s) {
     DecodingOptions options{.beam_size = s % 2 == 0 ? 4 : 1, .max_tokens = 25, .alignment = s % 3 == 0};
     if (s == 1 || s == 5) options.temperature = 1, options.seed = s;

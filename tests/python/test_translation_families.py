@@ -156,3 +156,16 @@ def test_what_is_not_computed_is_refused_by_name(file, field, value, tmp_path):
     result = run_tool(folder, *batch, tmp_path)
     assert result.returncode == 1
     assert str(folder) in result.stderr and (field in result.stderr or "weight" in result.stderr), result.stderr
+
+
+@pytest.mark.parametrize("family", ["marian", "t5", "t5 v1.1", "bart"])
+def test_import(family, qing, tmp_path):
+    source, out = tmp_path / "model", tmp_path / "imported"
+    make(family).save_pretrained(source)
+    told = json.loads(qing("import", source, "--out", out, "--json").stdout)
+    assert told["task"] == "translation"
+    config = json.loads((source / "config.json").read_text())
+    assert config == json.loads((out / "config.json").read_text())
+    batch = [torch.tensor([5, config["eos_token_id"]])], [torch.tensor([config["decoder_start_token_id"], 7])]
+    before, after = (outputs(folder, *batch, tmp_path=tmp_path, max_new_tokens=5) for folder in (source, out))
+    assert torch.equal(before["logits"], after["logits"]) and torch.equal(before["tokens"], after["tokens"])

@@ -10,6 +10,7 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/nn/formats/safetensors.h>
+#include <qing/nn/models/translation_decoder.h>
 #include <qing/nn/models/translation_import.h>
 #include <qing/tensor/errors.h>
 

@@ -1,13 +1,10 @@
 // `qing predict`, `qing explain` and `qing tokenize`: one result per text.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <iostream>
 #include <memory>
-#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -19,7 +16,7 @@
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/predict_file.h>
 #include <qing/serve/cli/shipped_model.h>
-#include <qing/serve/cli/table_options.h>
+#include <qing/serve/cli/text_command.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
@@ -27,109 +24,14 @@
 #include <qing/serve/runs/evaluation.h>
 #include <qing/serve/runs/multi_label_evaluation.h>
 #include <qing/serve/tasks/task.h>
-#include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
 namespace {
 
-constexpr size_t kStdinBatch = 64, kFileBatch = 512;
-
-struct TextArguments {
-  std::filesystem::path model;     ///< empty: the shipped one
-  std::filesystem::path file;      ///< empty: none
+struct PredictArguments : TextArguments {
   std::filesystem::path out = {};  ///< the table with the predictions; empty: lines on stdout
-  std::vector<std::string> texts;  ///< neither these nor a file: lines of stdin
-  bool json = false;
   bool logits = false;
-  DType precision = DType::f32;  ///< of products, in run_predict
-  TableArguments table = {};     ///< how the file is read, in run_predict and run_explain
-  bool lines = false;            ///< the file has a text a line, whatever its name
 };
-
-using Where = std::function<std::string(size_t)>;
-using Consume = std::function<void(const std::vector<std::string>&, const Where&)>;
-
-void strip_carriage_return(std::string& line) {
-  if (!line.empty() && line.back() == '\r') line.pop_back();
-}
-
-std::vector<std::string> lines_of(const std::filesystem::path& file) {
-  const std::string bytes = read_file(file);
-  const std::string_view content = nn::without_byte_order_mark(bytes);
-  std::vector<std::string> lines;
-  for (size_t begin = 0; begin < content.size();) {
-    const size_t end = std::min(content.find('\n', begin), content.size());
-    strip_carriage_return(lines.emplace_back(content.substr(begin, end - begin)));
-    begin = end + 1;
-  }
-  return lines;
-}
-
-// Processes the lines that are available instead of waiting for a full batch. So a program can write a line and wait
-// for its result.
-void consume_stdin(const Consume& consume) {
-  std::vector<std::string> batch;
-  size_t first = 0;
-  const Where where = [&](size_t i) { return fmt::format("stdin:{}", first + i + 1); };
-  const auto flush = [&] {
-    if (batch.empty()) return;
-    consume(batch, where);
-    flush_output();
-    first += batch.size();
-    batch.clear();
-  };
-  for (std::string line; std::getline(std::cin, line);) {
-    if (first == 0 && batch.empty()) line.erase(0, line.size() - nn::without_byte_order_mark(line).size());
-    strip_carriage_return(line);
-    batch.push_back(std::move(line));
-    if (batch.size() == kStdinBatch || std::cin.rdbuf()->in_avail() <= 0) flush();
-  }
-  flush();
-}
-
-// The texts of a table.
-void consume_table(const TextArguments& arguments, const Consume& consume) {
-  SkippedRows skipped;
-  const nn::DatasetOptions options = dataset_options(arguments.table, skipped);
-  nn::RowOptions rows = row_options(options);
-  rows.needs_label = rows.needs_text = false;
-  nn::LabelledRowReader reader(arguments.file, rows);
-  std::vector<std::string> batch;
-  std::vector<size_t> lines;
-  bool told = false;
-  for (bool more = true; more;) {
-    const std::optional<nn::LabelledRow> row = next_row(reader, options);
-    more = row.has_value();
-    if (row) {
-      batch.push_back(row->text);
-      lines.push_back(row->line);
-    }
-    if (!std::exchange(told, true) && !reader.guesses().empty()) say_guesses(arguments.file, reader.guesses());
-    if (batch.empty() || (more && batch.size() < kFileBatch)) continue;
-    consume(batch, [&](size_t i) { return fmt::format("{}:{}", arguments.file.string(), lines[i]); });
-    batch.clear();
-    lines.clear();
-  }
-  skipped.report();
-}
-
-void for_each_batch(const TextArguments& arguments, const Consume& consume) {
-  if (!arguments.texts.empty()) {
-    consume(arguments.texts, [](size_t i) { return fmt::format("text {}", i + 1); });
-  }
-  if (!arguments.file.empty() && arguments.lines) {
-    consume(lines_of(arguments.file), [&](size_t i) { return fmt::format("{}:{}", arguments.file.string(), i + 1); });
-  } else if (!arguments.file.empty()) {
-    consume_table(arguments, consume);
-  }
-  if (arguments.texts.empty() && arguments.file.empty()) consume_stdin(consume);
-}
-
-void require_input(const TextArguments& arguments) {
-  if (arguments.texts.empty() && arguments.file.empty() && isatty(STDIN_FILENO) == 1) {
-    throw UsageError("no texts: give them as arguments, in a file, or on stdin");
-  }
-}
 
 // 9 significant digits: two floats print alike only if they are equal.
 std::string nine_digits(float value) { return std::isfinite(value) ? fmt::format("{:.9g}", value) : "null"; }
@@ -239,7 +141,7 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
 }
 
 // The same for a model of another task.
-void predict_task(const TextArguments& arguments, const std::filesystem::path& folder) {
+void predict_task(const PredictArguments& arguments, const std::filesystem::path& folder) {
   if (!arguments.out.empty() || arguments.logits) {
     throw UsageError("--out and --logits are for text classifiers; this model is of another task");
   }
@@ -251,7 +153,7 @@ void predict_task(const TextArguments& arguments, const std::filesystem::path& f
 }
 
 // Prints one line per text: what is predicted and the text, separated by tabs, or a JSON object.
-void run_predict(const TextArguments& arguments) {
+void run_predict(const PredictArguments& arguments) {
   require_input(arguments);
   if (const std::filesystem::path folder = model_or_shipped(arguments.model);
       nn::task_of(folder) != nn::kClassification) {
@@ -313,43 +215,13 @@ void run_tokenize(const TextArguments& arguments) {
   });
 }
 
-// The texts are the arguments that CLI11 does not parse. As a positional option it would read "[good, cheap]" as a list
-// of two.
-CLI::App* add_text_command(CommandLine& line, const char* name, const char* about, const char* file_option,
-                           const std::shared_ptr<TextArguments>& a, void (*run)(const TextArguments&)) {
-  CLI::App* command = line.app.add_subcommand(name, about);
-  add_model(command, a->model);
-  command
-      ->add_option(file_option, a->file,
-                   a->lines ? "Input file with one text per line"
-                            : "Input file: a table (.csv, .tsv, .jsonl, .json, .xlsx) or one text per line (.txt)")
-      ->type_name("FILE");
-  if (!a->lines) add_table_options(*command, a->table, false);
-  command->allow_extras();
-  command->footer(
-      "Arguments are the texts. Write -- before texts that begin with a dash. Without texts and --file, each line "
-      "of stdin is a text.");
-  command->callback([&line, command, a, run] {
-    for (const std::string& item : command->remaining()) {
-      if (item.size() > 1 && item[0] == '-') {
-        throw UsageError("unknown option " + item + "; write -- before texts that begin with a dash");
-      }
-      a->texts.push_back(item);
-    }
-    a->texts.insert(a->texts.end(), line.after_dashes.begin(), line.after_dashes.end());
-    line.takes_after_dashes = true;
-    line.run = [a, run] { run(*a); };
-  });
-  return command;
-}
-
 }  // namespace
 
 void add_predict(CommandLine& line) {
-  const auto predict = std::make_shared<TextArguments>();
+  const auto predict = std::make_shared<PredictArguments>();
   CLI::App* command =
       add_text_command(line, "predict", "Predict the labels of texts, or what a model of another task finds in them",
-                       "--file", predict, run_predict);
+                       "--file", *predict, [predict] { run_predict(*predict); });
   command
       ->add_option(
           "--out", predict->out,
@@ -363,13 +235,13 @@ void add_predict(CommandLine& line) {
 
   const auto explain = std::make_shared<TextArguments>();
   command = add_text_command(line, "explain", "Explain predictions: the weight of each part of a text", "--file",
-                             explain, run_explain);
+                             *explain, [explain] { run_explain(*explain); });
   command->add_flag("--json", explain->json, "Print one JSON object per text");
 
   const auto tokenize = std::make_shared<TextArguments>();
   tokenize->lines = true;
-  add_text_command(line, "tokenize", "Print the token ids of texts, one JSON array per text", "--ids,--file", tokenize,
-                   run_tokenize);
+  add_text_command(line, "tokenize", "Print the token ids of texts, one JSON array per text", "--ids,--file", *tokenize,
+                   [tokenize] { run_tokenize(*tokenize); });
 }
 
 }  // namespace qing::serve::cli

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 
 class Span(NamedTuple):
@@ -38,6 +38,8 @@ class Emotion(str):
     of the model that answered.
     ``truncated`` means that the text is longer than the encoder reads. ``blank`` means that the text gives no token, so the
     scores are those of an empty text.
+    ``labels`` are those of a multi-label model that reach their thresholds, possibly none; the text itself is then its most
+    likely label. None for other models. ``value`` is the expected place of ordered labels, or a regression's number.
     """
 
     score: float
@@ -48,6 +50,8 @@ class Emotion(str):
     request_id: str
     request_index: int
     version: str
+    labels: Optional[Tuple[str, ...]]
+    value: Optional[float]
 
     def __new__(
         cls,
@@ -60,6 +64,8 @@ class Emotion(str):
         request_id: str = "",
         request_index: int = 0,
         version: str = "",
+        labels: Optional[Iterable[str]] = None,
+        value: Optional[float] = None,
     ) -> "Emotion":
         emotion = super().__new__(cls, label)
         emotion.explanation = explanation
@@ -70,11 +76,13 @@ class Emotion(str):
         emotion.request_id = request_id
         emotion.request_index = request_index
         emotion.version = version
+        emotion.labels = None if labels is None else tuple(str(name) for name in labels)
+        emotion.value = None if value is None else float(value)
         return emotion
 
     def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
         return (str(self), self.score, self.scores, self.truncated, self.explanation, self.blank, self.request_id,
-                self.request_index, self.version)  # fmt: skip
+                self.request_index, self.version, self.labels, self.value)  # fmt: skip
 
     @property
     def label(self) -> str:
@@ -94,4 +102,7 @@ def emotion_of(item: Mapping[str, Any]) -> Emotion:
             encoder_end, ngram_end,
         )  # fmt: skip
     truncated, blank = item.get("truncated", False), item.get("blank", False)
-    return Emotion(str(item["label"]), item["score"], item["scores"], truncated, explanation, blank)
+    return Emotion(
+        str(item["label"]), item["score"], item["scores"], truncated, explanation, blank, labels=item.get("labels"),
+        value=item.get("value"),
+    )  # fmt: skip

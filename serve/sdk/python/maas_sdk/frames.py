@@ -41,12 +41,17 @@ class Column:
         rows = len(self._frame)
         names = list(dict.fromkeys([*labels, *(label for emotion in emotions for label in emotion.scores)])) if scores else []
         columns: Dict[str, List[Any]] = {prefix + "label": [None] * rows, prefix + "score": [None] * rows}
+        if any(emotion.value is not None for emotion in emotions):
+            columns[prefix + "value"] = [None] * rows
         columns.update({f"{prefix}score_{name}": [None] * rows for name in names})
         taken = [name for name in columns if name in list(self._frame.columns)]
         if taken:
             raise ValueError(f"predict_frame: the table has a column {taken[0]!r} already; give another prefix=")
         for row, emotion in zip(self.positions, emotions):
-            columns[prefix + "label"][row] = emotion.label
+            # Several labels stand in one cell, as `qing predict` writes them.
+            columns[prefix + "label"][row] = emotion.label if emotion.labels is None else "|".join(emotion.labels)
+            if emotion.value is not None:
+                columns[prefix + "value"][row] = emotion.value
             columns[prefix + "score"][row] = emotion.score
             for name in names:
                 columns[f"{prefix}score_{name}"][row] = emotion.scores.get(name)

@@ -1,0 +1,91 @@
+// `qing translate`.
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <qing/nn/models/task_model.h>
+#include <qing/nn/models/translator.h>
+#include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/model_options.h>
+#include <qing/serve/cli/number_from.h>
+#include <qing/serve/cli/text_command.h>
+#include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/output.h>
+#include <qing/serve/common/usage_error.h>
+
+namespace qing::serve::cli {
+namespace {
+
+struct TranslateArguments : TextArguments {
+  std::string from, to;  // empty: the model's only language, or the one that the other leaves
+  // The model's own without.
+  std::optional<int64_t> beam, max_tokens;
+  std::optional<double> length_penalty;
+};
+
+nn::DecodingOptions decoding_options(const TranslateArguments& arguments, const nn::Translator& model) {
+  nn::DecodingOptions options = model.options();
+  options.beam_size = arguments.beam.value_or(options.beam_size);
+  options.max_tokens = arguments.max_tokens.value_or(options.max_tokens);
+  options.length_penalty = arguments.length_penalty.value_or(options.length_penalty);
+  return options;
+}
+
+void print_translation(const std::string& text, const nn::Translation& translation, bool as_json) {
+  if (!as_json) return print_line(translation.text);
+  JsonWriter json(JsonWriter::Style::kSpaced);
+  json.begin_object().member("text", text).member("translation", translation.text);
+  json.member("score", translation.score).member("tokens", translation.tokens);
+  json.member("complete", translation.complete).end();
+  print_line(json.take());
+}
+
+// Prints the translation of each text, or a JSON object.
+void run_translate(const TranslateArguments& arguments) {
+  if (arguments.model.empty()) {
+    throw UsageError(
+        "--model is missing: the folder of a translation model. bash examples/translation_model.sh OUT builds one, and "
+        "qing train --task translation trains one on your own pairs");
+  }
+  require_input(arguments);
+  nn::require_task(arguments.model, nn::kTranslation);
+  const auto model = nn::Translator::load(arguments.model, arguments.precision);
+  const nn::TranslationDirection direction = model->direction(arguments.from, arguments.to);
+  const nn::DecodingOptions options = decoding_options(arguments, *model);
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where&) {
+    const std::vector<nn::Translation> translations = model->translate(texts, direction, options);
+    for (size_t i = 0; i < texts.size(); ++i) print_translation(texts[i], translations[i], arguments.json);
+  });
+}
+
+}  // namespace
+
+void add_translate(CommandLine& line) {
+  const auto a = std::make_shared<TranslateArguments>();
+  CLI::App* command = add_text_command(line, "translate", "Translate texts", "--file", *a, [a] { run_translate(*a); });
+  command->get_option("--model")->description("Folder of a translation model. Required");
+  command->add_option("--to", a->to, "Language of the translations, such as zh. A model of one direction needs none")
+      ->type_name("LANGUAGE");
+  command->add_option("--from", a->from, "Language of the texts, such as en, if --to does not tell it")
+      ->type_name("LANGUAGE");
+  command
+      ->add_option(
+          "--beam", a->beam,
+          "Beam size: hypotheses that are kept of a text. 1 takes the likeliest token each time. The model's own "
+          "number without it")
+      ->check(number_from(1, 64));
+  command
+      ->add_option("--length-penalty", a->length_penalty,
+                   "Exponent of a hypothesis's length, by which its score is divided. A greater one prefers longer "
+                   "translations")
+      ->check(number_from(-10, 10));
+  command->add_option("--max-tokens", a->max_tokens, "Maximum tokens of a translation")->check(number_from(1, 65536));
+  command->add_flag("--json", a->json, "Print one JSON object per text");
+  add_precision(command, a->precision);
+}
+
+}  // namespace qing::serve::cli

@@ -1,0 +1,45 @@
+#include <qing/nn/data/label_sets.h>
+
+#include <gtest/gtest.h>
+
+#include <qing/nn/problem.h>
+
+namespace qing::nn {
+namespace {
+
+using Names = std::vector<std::string>;
+
+TEST(LabelSets, FieldsAreSplit) {
+  EXPECT_EQ(split_labels("a|b c| d", '|'), (Names{"a", "b c", "d"}));
+  EXPECT_EQ(split_labels("a||a|", '|'), (Names{"a"}));
+  EXPECT_EQ(split_labels("  ", '|'), Names{});
+  EXPECT_EQ(split_labels("a,b", ';'), (Names{"a,b"}));
+}
+
+TEST(LabelSets, ListsOfJsonAndPythonAreSplit) {
+  EXPECT_EQ(split_labels(R"(["a, b", "c\"d"])", '|'), (Names{"a, b", "c\"d"}));
+  EXPECT_EQ(split_labels("['a', 'b']", '|'), (Names{"a", "b"}));
+  EXPECT_EQ(split_labels("[1, 2]", '|'), (Names{"1", "2"}));
+  EXPECT_EQ(split_labels("[]", '|'), Names{});
+  EXPECT_EQ(split_labels("[a|b", '|'), (Names{"[a", "b"})) << "no list";
+  EXPECT_EQ(split_labels("['a' 'b']", '|'), (Names{"['a' 'b']"})) << "no list either";
+  EXPECT_TRUE(is_label_list(" [\"a\"] "));
+  EXPECT_FALSE(is_label_list("a"));
+}
+
+TEST(LabelSets, AreToldFromSingleLabels) {
+  EXPECT_EQ(looks_like_label_sets({{"a", 5}, {"b", 5}, {"a;b", 2}}), "a;b");
+  EXPECT_FALSE(looks_like_label_sets({{"a", 5}, {"b", 5}}));
+  EXPECT_FALSE(looks_like_label_sets({{"drama, crime", 5}, {"comedy", 5}})) << "not fewer names than fields";
+}
+
+TEST(Problem, NumbersAndPlaces) {
+  EXPECT_EQ(number_of("+3.5"), 3.5);
+  EXPECT_EQ(number_of("-1e2"), -100);
+  for (const char* text : {"", "3 ", "+-1", "inf", "nan", "three"}) EXPECT_FALSE(number_of(text)) << text;
+  EXPECT_EQ(places_of(Names{"0.5", "2", "10"}), (std::vector<double>{0.5, 2, 10}));
+  EXPECT_EQ(places_of(Names{"bad", "good"}), (std::vector<double>{1, 2}));
+}
+
+}  // namespace
+}  // namespace qing::nn
