@@ -22,6 +22,10 @@ namespace qing::bench {
 ///   exp, tanh, gelu (erf form), silu n
 ///   softmax, layer_norm rows columns
 ///   adamw n             one step, weights and moments in place
+///   conv, conv_own images channels side filters kernel stride
+///                       a convolution of square images with padding kernel/2. conv: tensors [images, channels, height,
+///                       width], weights as the library keeps them. conv_own: images and results as the library
+///                       prefers them, too
 struct Job {
   std::string kind;
   std::vector<int64_t> sizes;

@@ -7,7 +7,9 @@
 #include <qing/autograd/ops.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/machine.h>
+#include <qing/tensor/ops/convolve.h>
 #include <qing/tensor/ops/gemm.h>
+#include <qing/tensor/ops/pixel_rows.h>
 #include <qing/tensor/threads.h>
 
 #include "../composed_attention.h"
@@ -79,6 +81,83 @@ Task adamw(int64_t n) {
           .result = [s] { return s->w.span(); }};
 }
 
+Convolution shape_of(const Job& job) {
+  const int64_t side = job.size(2), kernel = job.size(4), stride = job.size(5), padding = kernel / 2;
+  const Window window{side, (side + 2 * padding - kernel) / stride + 1, kernel, stride, padding, 1};
+  return {job.size(0), job.size(1), job.size(3), 1, window, window};
+}
+
+// The operation of autograd: it packs the weight in each run.
+Task convolution_task(const Job& job) {
+  struct State {
+    Convolution c;
+    Floats x, weight, y;
+  };
+  const Convolution c = shape_of(job);
+  auto s =
+      std::make_shared<State>(State{c, Floats(c.images * c.channels * c.in_pixels(), 1),
+                                    Floats(c.filters * c.depth(), 2), Floats(c.images * c.filters * c.out_pixels())});
+  return {.run = [s] { convolve<float>(s->c, s->x.data(), s->weight.data(), nullptr, s->y.data()); },
+          .result = [s] { return s->y.span(); }};
+}
+
+// As inference computes it: pixels with a border, packed filters.
+Task pixels_task(const Job& job) {
+  struct State {
+    Convolution c;
+    int64_t in_step, out_step, side;  // of a padded image
+    Floats x, y, result;
+    PackedFilters<float> filters;
+  };
+  const Convolution c = shape_of(job);
+  const int64_t in_step = pixel_step<float>(c.channels), out_step = pixel_step<float>(c.filters);
+  const int64_t side = c.h.in + 2 * c.h.padding;
+  const Floats x(c.images * c.channels * c.in_pixels(), 1), weight(c.filters * c.depth(), 2);
+  auto s = std::make_shared<State>(State{c, in_step, out_step, side, Floats(c.images * side * side * in_step),
+                                         Floats(c.images * c.out_pixels() * out_step),
+                                         Floats(c.images * c.filters * c.out_pixels()),
+                                         PackedFilters<float>({weight.data(),
+                                                               c.filters,
+                                                               c.channels,
+                                                               c.depth(),
+                                                               c.h.kernel * c.w.kernel,
+                                                               c.w.kernel,
+                                                               {0, 1, c.h.kernel},
+                                                               {0, 1, c.w.kernel}})});
+  for (int64_t n = 0; n < c.images; ++n) {
+    load_pixels(x.data() + n * c.channels * c.in_pixels(), c.channels, c.h.in, c.w.in, c.in_pixels(), -c.h.padding,
+                side, -c.w.padding, side,
+                Pixels<float>{s->x.data() + n * side * side * in_step, side * in_step, in_step});
+  }
+  return {.run =
+              [s] {
+                const Convolution& c = s->c;
+                parallel_for(c.images, 1, [&](int64_t begin, int64_t end) {
+                  for (int64_t n = begin; n < end; ++n) {
+                    convolve_pixels<float>(
+                        {.rows = c.h.out,
+                         .columns = c.w.out,
+                         .x = {s->x.data() + n * s->side * s->side * s->in_step, s->side * s->in_step, s->in_step},
+                         .stride_h = c.h.stride,
+                         .stride_w = c.w.stride,
+                         .dilation_h = 1,
+                         .dilation_w = 1,
+                         .y = {s->y.data() + n * c.out_pixels() * s->out_step, c.w.out * s->out_step, s->out_step}},
+                        s->filters, 0, c.filters);
+                  }
+                });
+              },
+          .result = [s]() -> std::span<const float> {
+            const Convolution& c = s->c;
+            for (int64_t n = 0; n < c.images; ++n) {
+              kernels::kernels<float>().transpose(c.out_pixels(), c.filters,
+                                                  s->y.data() + n * c.out_pixels() * s->out_step, s->out_step,
+                                                  s->result.data() + n * c.filters * c.out_pixels(), c.out_pixels());
+            }
+            return s->result.span();
+          }};
+}
+
 // A composition of attention, or null for the fused operation.
 using Composition = Tensor (*)(const Tensor& q, const Tensor& k, const Tensor& v, int64_t length, int64_t heads);
 
@@ -125,6 +204,8 @@ std::optional<Task> prepare(const Job& job, const std::string&) {
   }
   if (kind == "layer_norm") return layer_norm_task(job.size(0), job.size(1));
   if (kind == "adamw") return adamw(job.size(0));
+  if (kind == "conv") return convolution_task(job);
+  if (kind == "conv_own") return pixels_task(job);
   if (kind == "attention_fused") return attention_task(job, nullptr);
   if (kind == "attention_composed") return attention_task(job, composed_attention);
   if (kind == "attention_unfused") return attention_task(job, unfused_attention);
