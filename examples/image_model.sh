@@ -3,7 +3,7 @@
 #   bash examples/image_model.sh OUT
 # OUT gets the data and the model models/fashion_mnist/1, with its card. The 10,000 test pictures are scored once, at the end,
 # so they choose no model. What is there already is not made again, and an interrupted training goes on. Needs a build
-# (README.md) and apt-get. It takes about 15 minutes on two cores. Serve it with
+# (README.md) and apt-get. It takes about 20 minutes on two cores. Serve it with
 #   build/release/qing serve --models OUT/models
 set -euo pipefail
 
@@ -40,6 +40,6 @@ else
   maps=()
   for i in "${!names[@]}"; do maps+=(--map "$i=${names[i]}"); done
   "$qing" train --task image --data "$data/train-images-idx3-ubyte.gz" --dev "$data/t10k-images-idx3-ubyte.gz" \
-    --out "$model" --resume --checkpoint-every 300 --eval-every 1000000 --widths 16,64,128 --epochs 12 "${maps[@]}"
+    --out "$model" --resume --checkpoint-every 300 --eval-every 1000000 --widths 16,64,128 --epochs 16 "${maps[@]}"
 fi
 echo "the model is in $model; serve it with: $qing serve --models $out/models"
