@@ -14,7 +14,7 @@ struct ForeignFormat {
   size_t at = 0;
 };
 
-constexpr ForeignFormat kForeign[] = {{"GIF", "GIF8"},          {"WebP", "WEBP", 8},       {"BMP", "BM"},
+constexpr ForeignFormat kForeignPictures[] = {{"GIF", "GIF8"},          {"WebP", "WEBP", 8},       {"BMP", "BM"},
                                       {"TIFF", {"II*\0", 4}},   {"TIFF", {"MM\0*", 4}},    {"HEIF", "ftyp", 4},
                                       {"SVG", "<svg"},          {"SVG", "<?xml"},          {"JPEG 2000", "jP  ", 4},
                                       {"ICO", {"\0\0\1\0", 4}}, {"JPEG XL", {"\xFF\x0A", 2}}};
@@ -25,7 +25,7 @@ ImageFormat image_format(std::string_view bytes) {
   if (bytes.empty()) throw ImageError("the picture is empty: 0 bytes");
   if (bytes.starts_with("\x89PNG\r\n\x1A\n")) return ImageFormat::png;
   if (bytes.starts_with("\xFF\xD8\xFF")) return ImageFormat::jpeg;
-  for (const ForeignFormat& other : kForeign) {
+  for (const ForeignFormat& other : kForeignPictures) {
     if (bytes.size() >= other.at && bytes.substr(other.at).starts_with(other.magic)) {
       throw ImageError(fmt::format("the picture looks like {}; only PNG and JPEG are read", other.name));
     }

@@ -67,7 +67,7 @@ class IdxFile {
 };
 
 // `name` with its last `from` replaced, or nothing if it has none.
-std::string replaced(const std::string& name, const std::string& from, const std::string& to) {
+std::string last_replaced(const std::string& name, const std::string& from, const std::string& to) {
   const size_t at = name.rfind(from);
   return at == std::string::npos ? std::string() : name.substr(0, at) + to + name.substr(at + from.size());
 }
@@ -129,9 +129,9 @@ fs::path labels_beside(const fs::path& images) {
   const std::string name = images.filename().string();
   std::string labels;
   if (is_idx(images)) {
-    labels = replaced(replaced(name, "images", "labels"), "idx3", "idx1");
+    labels = last_replaced(last_replaced(name, "images", "labels"), "idx3", "idx1");
   } else {
-    labels = replaced(name, "images", "labels");
+    labels = last_replaced(name, "images", "labels");
   }
   if (labels.empty()) {
     throw DataError(images.string() +

@@ -13,7 +13,7 @@ namespace qing::nn {
 namespace {
 
 constexpr int64_t kFirstSteps = 32, kMostSteps = 256, kBatch = 32;
-constexpr double kTolerance = 0.01;
+constexpr double kSumTolerance = 0.01;
 
 double probability(const UnaryModule& network, const Tensor& x, int32_t label) {
   const NoGradGuard no_grad;
@@ -71,7 +71,7 @@ ImageExplanation pixel_gradients(const UnaryModule& network, const Tensor& x, co
       }
     }
     explanation.gap = std::abs(total - difference);
-    if (explanation.gap <= kTolerance || steps >= kMostSteps) return explanation;
+    if (explanation.gap <= kSumTolerance || steps >= kMostSteps) return explanation;
   }
 }
 

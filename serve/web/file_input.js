@@ -107,6 +107,7 @@ function showSource() {
 function takeDropped(event) {
   const [file] = event.dataTransfer.files;
   document.body.classList.remove('dragging');
+  if (tab === 'images') return takePictures(event.dataTransfer.files);
   const target = { try: 'file', data: 'data-file' }[tab];
   if (!file || !target || $(target).disabled) return;
   const list = new DataTransfer();

@@ -15,6 +15,7 @@
 #include <qing/nn/formats/open_weights.h>
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/formats/unpickler.h>
+#include <qing/nn/images/decode.h>
 #include <qing/nn/models/classifier_config.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/serve/api.h>
@@ -215,6 +216,16 @@ template <class Load> void load(std::string_view bytes, const char* name, const 
   }
 }
 
+// A picture in memory, with a limit that a header of a few bytes would exceed.
+void images(std::string_view bytes) {
+  try {
+    const nn::Image image = nn::decode_image(bytes, {.limits = {.max_pixels = 1 << 18}});
+    if (image.pixels.size() != static_cast<size_t>(image.height * image.width * image.channels)) {
+      complain("a picture of another size than it says");
+    }
+  } catch (const nn::ImageError&) {}
+}
+
 void safetensors(std::string_view bytes) {
   load(bytes, "model.safetensors", [](const fs::path& file) {
     nn::load_safetensors(file);
@@ -322,7 +333,8 @@ constexpr Target kTargets[] = {{"http", http},
                                {"tokenizer", tokenizer},
                                {"config", config},
                                {"multipart", multipart},
-                               {"labelled_rows", labelled_rows}};
+                               {"labelled_rows", labelled_rows},
+                               {"images", images}};
 
 }  // namespace
 
