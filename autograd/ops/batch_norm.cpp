@@ -157,7 +157,8 @@ void batch_norm_backward(const Tensor& upstream, const Tensor& input, const Tens
   const auto start = [&](const Tensor& t, int64_t c) { return t.defined() ? t.data<T>() + c * s.pixels : nullptr; };
   s.each([&](int64_t c) {
     const T mean = stats.mean.data<T>()[c];
-    const auto rstd = static_cast<double>(stats.rstd.data<T>()[c]), shift = static_cast<double>(stats.shift.data<T>()[c]);
+    const auto rstd = static_cast<double>(stats.rstd.data<T>()[c]),
+               shift = static_cast<double>(stats.shift.data<T>()[c]);
     double sums[2];
     table.channel_gradient_sums(s.runs(), start(input, c), start(upstream, c), start(y, c), mean, sums);
     const double total = sums[0], along = sums[1] * rstd + total * shift;
@@ -212,15 +213,15 @@ Tensor batch_norm_training(const Tensor& input, const Tensor& running_mean, cons
   update_running(running_var, stats.variance, momentum, n / (n - 1));
   if (recording({input, weight, bias, following.residual})) {
     record("batch_norm", y, {input, weight, bias, following.residual},
-           [eps, stats, x = Saved(x), gamma = Saved(gamma), result = Saved(following.relu ? y : x), relu = following.relu](
-               const Tensor& dy, GradSink& grad) {
+           [eps, stats, x = Saved(x), gamma = Saved(gamma), result = Saved(following.relu ? y : x),
+            relu = following.relu](const Tensor& dy, GradSink& grad) {
              if (grad.create_graph()) {
                return batch_norm_graph(upstream_of(dy, result.get(grad), relu), grad.input(0, x), grad.input(1, gamma),
                                        eps, grad);
              }
              dispatch_floating(dy.dtype(), "batch_norm", [&](auto zero) {
-               batch_norm_backward<decltype(zero)>(dy, x.get(grad), gamma.get(grad),
-                                                   relu ? result.get(grad) : Tensor(), stats, grad);
+               batch_norm_backward<decltype(zero)>(dy, x.get(grad), gamma.get(grad), relu ? result.get(grad) : Tensor(),
+                                                   stats, grad);
              });
            });
   }
@@ -235,9 +236,7 @@ Tensor norm_of_batch(const Tensor& x, const Tensor& running_mean, const Tensor& 
                      const Tensor& bias, bool training, double momentum, double eps, const Following& following) {
   check_channels(x, {running_mean, running_var, weight, bias}, "batch_norm");
   check_floating(x, "batch_norm");
-  if (training) {
-    return batch_norm_training(x, running_mean, running_var, weight, bias, momentum, eps, following);
-  }
+  if (training) { return batch_norm_training(x, running_mean, running_var, weight, bias, momentum, eps, following); }
   if (!running_mean.defined() || !running_var.defined()) {
     throw ValueError("batch_norm: without training it needs running_mean and running_var");
   }

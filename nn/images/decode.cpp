@@ -14,10 +14,17 @@ struct ForeignFormat {
   size_t at = 0;
 };
 
-constexpr ForeignFormat kForeignPictures[] = {{"GIF", "GIF8"},          {"WebP", "WEBP", 8},       {"BMP", "BM"},
-                                      {"TIFF", {"II*\0", 4}},   {"TIFF", {"MM\0*", 4}},    {"HEIF", "ftyp", 4},
-                                      {"SVG", "<svg"},          {"SVG", "<?xml"},          {"JPEG 2000", "jP  ", 4},
-                                      {"ICO", {"\0\0\1\0", 4}}, {"JPEG XL", {"\xFF\x0A", 2}}};
+constexpr ForeignFormat kForeignPictures[] = {{"GIF", "GIF8"},
+                                              {"WebP", "WEBP", 8},
+                                              {"BMP", "BM"},
+                                              {"TIFF", {"II*\0", 4}},
+                                              {"TIFF", {"MM\0*", 4}},
+                                              {"HEIF", "ftyp", 4},
+                                              {"SVG", "<svg"},
+                                              {"SVG", "<?xml"},
+                                              {"JPEG 2000", "jP  ", 4},
+                                              {"ICO", {"\0\0\1\0", 4}},
+                                              {"JPEG XL", {"\xFF\x0A", 2}}};
 
 }  // namespace
 
@@ -37,15 +44,15 @@ void check_picture_size(const char* format, uint64_t width, uint64_t height, con
   if (width == 0 || height == 0) throw ImageError(fmt::format("the {} says that it is empty", format));
   const auto most = static_cast<uint64_t>(limits.max_pixels);
   if (height > most / width) {
-    throw ImageError(fmt::format("the {} says that it has {} x {} pixels; at most {} pixels are accepted", format, width,
-                                 height, most));
+    throw ImageError(fmt::format("the {} says that it has {} x {} pixels; at most {} pixels are accepted", format,
+                                 width, height, most));
   }
 }
 
 Image decode_image(std::string_view bytes, const DecodeOptions& options) {
   if (bytes.size() > static_cast<uint64_t>(options.limits.max_bytes)) {
-    throw ImageError(fmt::format("the picture has {} bytes; at most {} are accepted", bytes.size(),
-                                 options.limits.max_bytes));
+    throw ImageError(
+        fmt::format("the picture has {} bytes; at most {} are accepted", bytes.size(), options.limits.max_bytes));
   }
   DecodedImage decoded =
       image_format(bytes) == ImageFormat::png ? decode_png(bytes, options) : decode_jpeg(bytes, options);

@@ -74,9 +74,7 @@ std::string last_replaced(const std::string& name, const std::string& from, cons
 
 Tensor bytes_of_numbers(const fs::path& path, const Tensor& values) {
   if (values.dtype() == DType::u8) return values.contiguous();
-  if (values.dtype() != DType::f32) {
-    throw DataError(path.string() + ": images are u8, or f32 in [0, 1]");
-  }
+  if (values.dtype() != DType::f32) { throw DataError(path.string() + ": images are u8, or f32 in [0, 1]"); }
   const Tensor dense = values.contiguous(), bytes = Tensor::empty(values.shape(), DType::u8);
   for (int64_t i = 0; i < dense.numel(); ++i) {
     const float value = dense.data<float>()[i];

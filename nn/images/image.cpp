@@ -80,8 +80,8 @@ Image oriented(Image image, int orientation) {
   const bool transposed = orientation >= 5;
   const bool flips_x = orientation == 2 || orientation == 3 || orientation == 6 || orientation == 7;
   const bool flips_y = orientation == 3 || orientation == 4 || orientation == 7 || orientation == 8;
-  Image turned = make_image(transposed ? image.width : image.height, transposed ? image.height : image.width,
-                            image.channels);
+  Image turned =
+      make_image(transposed ? image.width : image.height, transposed ? image.height : image.width, image.channels);
   for (int64_t y = 0; y < turned.height; ++y) {
     for (int64_t x = 0; x < turned.width; ++x) {
       int64_t row = flips_y ? turned.height - 1 - y : y, column = flips_x ? turned.width - 1 - x : x;

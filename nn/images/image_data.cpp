@@ -89,7 +89,8 @@ class LabelIndices {
   static std::vector<std::string> sorted(const std::set<std::string>& found) {
     std::vector<std::string> names(found.begin(), found.end());
     const bool numbers = std::ranges::all_of(names, [](const std::string& name) {
-      return !name.empty() && name.size() < 10 && std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
+      return !name.empty() && name.size() < 10 &&
+             std::ranges::all_of(name, [](char c) { return c >= '0' && c <= '9'; });
     });
     if (numbers) std::ranges::sort(names, {}, [](const std::string& name) { return std::stol(name); });
     return names;
@@ -148,7 +149,8 @@ LabelledImages read_listed(const std::vector<Listed>& listed, const fs::path& pa
   const LabelIndices labels(found, options.labels, path);
   const TargetSize size = TargetSize::of(first_picture(listed, options), options);
   const int64_t bytes = size.height * size.width * size.channels;
-  Tensor pixels = Tensor::empty({static_cast<int64_t>(listed.size()), size.height, size.width, size.channels}, DType::u8);
+  Tensor pixels =
+      Tensor::empty({static_cast<int64_t>(listed.size()), size.height, size.width, size.channels}, DType::u8);
   LabelledImages images{{}, {}, labels.names(), 0};
   for (size_t first = 0; first < listed.size(); first += kDecodedTogether) {
     const size_t count = std::min(kDecodedTogether, listed.size() - first);
@@ -200,7 +202,8 @@ LabelledImages read_array(const fs::path& path, const ImageDataOptions& options)
   for (const std::string& label : each) images.labels.push_back(labels(label));
   const auto image = [&](int64_t i) {
     Image one = make_image(array.size(1), array.size(2), array.size(3));
-    std::memcpy(one.pixels.data(), array.data<uint8_t>() + i * static_cast<int64_t>(one.pixels.size()), one.pixels.size());
+    std::memcpy(one.pixels.data(), array.data<uint8_t>() + i * static_cast<int64_t>(one.pixels.size()),
+                one.pixels.size());
     return one;
   };
   const TargetSize size = TargetSize::of(image(0), options);
@@ -222,7 +225,8 @@ LabelledImages read_array(const fs::path& path, const ImageDataOptions& options)
 }  // namespace
 
 LabelledImages read_images(const fs::path& path, const ImageDataOptions& options) {
-  if ((options.height > 0) != (options.width > 0)) throw ValueError("read_images: give both sides of the size, or none");
+  if ((options.height > 0) != (options.width > 0))
+    throw ValueError("read_images: give both sides of the size, or none");
   if (is_image_array(path)) return read_array(path, options);
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -230,7 +234,8 @@ LabelledImages read_images(const fs::path& path, const ImageDataOptions& options
   std::vector<Listed> listed =
       fs::is_directory(status) ? list_folder(path, options.map) : list_table(path, options.map);
   if (static_cast<int64_t>(listed.size()) > options.max_images) {
-    throw DataError(fmt::format("{}: {} pictures; at most {} are read", path.string(), listed.size(), options.max_images));
+    throw DataError(
+        fmt::format("{}: {} pictures; at most {} are read", path.string(), listed.size(), options.max_images));
   }
   return read_listed(listed, path, options);
 }

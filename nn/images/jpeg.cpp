@@ -126,9 +126,7 @@ bool read_lines(JpegReading& state) {
     const auto y = static_cast<int64_t>(state.info.output_scanline);
     JSAMPROW row = cmyk ? state.line.data() : state.image.row(y);
     jpeg_read_scanlines(&state.info, &row, 1);
-    if (cmyk) {
-      from_cmyk(state.line.data(), state.info.saw_Adobe_marker != 0, state.image.width, state.image.row(y));
-    }
+    if (cmyk) { from_cmyk(state.line.data(), state.info.saw_Adobe_marker != 0, state.image.width, state.image.row(y)); }
   }
   jpeg_finish_decompress(&state.info);
   return true;

@@ -111,7 +111,8 @@ Image composited(const PngReading& state) {
   const size_t channels = state.channels, colours = channels < 3 ? 1 : 3;
   const auto& background = state.options.background;
   // A gray picture stays gray on a gray background.
-  const bool gray = colours == 1 && (channels == 1 || (background[0] == background[1] && background[1] == background[2]));
+  const bool gray =
+      colours == 1 && (channels == 1 || (background[0] == background[1] && background[1] == background[2]));
   Image image = make_image(state.height, state.width, gray ? 1 : 3);
   const size_t count = size_t{state.width} * state.height, wide = gray ? 1 : 3;
   for (size_t i = 0; i < count; ++i) {
@@ -140,7 +141,8 @@ DecodedImage decode_png(std::string_view bytes, const DecodeOptions& options) {
   check_picture_size("PNG", state.width, state.height, options.limits);
   if (!update_header(state)) refuse_png(state);
   state.pixels.resize(size_t{state.width} * state.height * state.channels);
-  for (size_t y = 0; y < state.height; ++y) state.rows.push_back(state.pixels.data() + y * state.width * state.channels);
+  for (size_t y = 0; y < state.height; ++y)
+    state.rows.push_back(state.pixels.data() + y * state.width * state.channels);
   if (!read_pixels(state)) refuse_png(state);
   if (state.channels == 1 || state.channels == 3) {
     Image image{state.height, state.width, state.channels, std::move(state.pixels)};

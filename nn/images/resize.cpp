@@ -126,14 +126,15 @@ void ImagePreprocessing::validate() const {
   }
   const auto wanted = static_cast<size_t>(channels);
   if (mean.size() != wanted || std.size() != wanted) {
-    throw ValueError(fmt::format("preprocessing: {} means and {} deviations for {} channels", mean.size(), std.size(),
-                                 channels));
+    throw ValueError(
+        fmt::format("preprocessing: {} means and {} deviations for {} channels", mean.size(), std.size(), channels));
   }
   for (size_t c = 0; c < wanted; ++c) {
     if (!std::isfinite(mean[c]) || !std::isfinite(std[c]) || std[c] <= 0) {
-      throw ValueError(fmt::format("preprocessing: mean {} and deviation {} of channel {}; they must be finite, and the "
-                                   "deviation positive",
-                                   mean[c], std[c], c));
+      throw ValueError(
+          fmt::format("preprocessing: mean {} and deviation {} of channel {}; they must be finite, and the "
+                      "deviation positive",
+                      mean[c], std[c], c));
     }
   }
 }
@@ -172,9 +173,10 @@ Tensor normalized(std::span<const Image> images, const ImagePreprocessing& p) {
   for (size_t n = 0; n < images.size(); ++n) {
     const Image& image = images[n];
     if (image.height != p.height || image.width != p.width || image.channels != p.channels) {
-      throw ShapeError(fmt::format("normalized: image {} has {} x {} pixels of {} channels; the network takes {} x {} of "
-                                   "{}",
-                                   n, image.width, image.height, image.channels, p.width, p.height, p.channels));
+      throw ShapeError(
+          fmt::format("normalized: image {} has {} x {} pixels of {} channels; the network takes {} x {} of "
+                      "{}",
+                      n, image.width, image.height, image.channels, p.width, p.height, p.channels));
     }
     normalize(image.pixels.data(), p, values.data<float>() + static_cast<int64_t>(n) * p.values());
   }

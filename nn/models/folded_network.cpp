@@ -41,9 +41,10 @@ FoldedResidualNetwork::Convolution FoldedResidualNetwork::fold(const StateDict& 
   }
   const int64_t channels = weight.size(1), kernel = weight.size(2);
   bytes_ += static_cast<size_t>(weight.numel() + filters) * sizeof(float);
-  return {PackedFilters<float>({folded.data<float>(), filters, channels, depth, kernel * kernel, kernel,
-                                {0, 1, kernel}, {0, 1, kernel}}),
-          bias, stride};
+  return {
+      PackedFilters<float>(
+          {folded.data<float>(), filters, channels, depth, kernel * kernel, kernel, {0, 1, kernel}, {0, 1, kernel}}),
+      bias, stride};
 }
 
 FoldedResidualNetwork::FoldedResidualNetwork(ResidualNetwork& network) : config_(network.config()) {
@@ -90,10 +91,9 @@ class FoldedResidualNetwork::Walk {
     for (const Block& block : network_.blocks_) {
       // Four buffers: the input, what is inside the block, its result, and the input's way around.
       const Place inner = convolve(block.first, x, free(x.buffer, x.buffer), nullptr, true);
-      const Place around =
-          block.shortcut.empty()
-              ? x
-              : convolve(block.shortcut.front(), x, free(x.buffer, inner.buffer), nullptr, false);
+      const Place around = block.shortcut.empty()
+                               ? x
+                               : convolve(block.shortcut.front(), x, free(x.buffer, inner.buffer), nullptr, false);
       const size_t last = free_of({x.buffer, inner.buffer, around.buffer});
       x = convolve(block.second, inner, last, &around, true);
     }
@@ -127,20 +127,20 @@ class FoldedResidualNetwork::Walk {
     const Place y = place(buffer, halved(x.height, conv.stride), halved(x.width, conv.stride), filters);
     clear_border(y);
     const int64_t shift = kBorder - kernel / 2;
-    convolve_pixels<float>(
-        {.rows = y.height,
-         .columns = y.width,
-         .x = {x.whole.at(shift, shift), x.whole.row, x.whole.pixel},
-         .stride_h = conv.stride,
-         .stride_w = conv.stride,
-         .dilation_h = 1,
-         .dilation_w = 1,
-         .y = {y.inside(), y.whole.row, y.whole.pixel},
-         .base = residual != nullptr ? Pixels<const float>{residual->inside(), residual->whole.row, residual->whole.pixel}
-                                     : Pixels<const float>{nullptr, 0, 0},
-         .bias = conv.bias.data<float>(),
-         .relu = relu},
-        conv.filters, 0, filters);
+    convolve_pixels<float>({.rows = y.height,
+                            .columns = y.width,
+                            .x = {x.whole.at(shift, shift), x.whole.row, x.whole.pixel},
+                            .stride_h = conv.stride,
+                            .stride_w = conv.stride,
+                            .dilation_h = 1,
+                            .dilation_w = 1,
+                            .y = {y.inside(), y.whole.row, y.whole.pixel},
+                            .base = residual != nullptr ? Pixels<const float>{residual->inside(), residual->whole.row,
+                                                                              residual->whole.pixel}
+                                                        : Pixels<const float>{nullptr, 0, 0},
+                            .bias = conv.bias.data<float>(),
+                            .relu = relu},
+                           conv.filters, 0, filters);
     return y;
   }
 

@@ -11,17 +11,17 @@
 
 namespace qing::nn {
 
-/// With batch norm by running statistics, conv followed by norm is a convolution with the weight γ·w/sqrt(var + eps) and
-/// the bias β − γ·mean/sqrt(var + eps). Bias, residual and ReLU are applied to the sums in registers. A thread takes one
-/// image through all layers, so that its values stay in the second cache. Immutable after construction, so any number of
-/// threads may use it. An image's logits depend on it alone, to the bit.
+/// With batch norm by running statistics, conv followed by norm is a convolution with the weight γ·w/sqrt(var + eps)
+/// and the bias β − γ·mean/sqrt(var + eps). Bias, residual and ReLU are applied to the sums in registers. A thread
+/// takes one image through all layers, so that its values stay in the second cache. Immutable after construction, so
+/// any number of threads may use it. An image's logits depend on it alone, to the bit.
 class FoldedResidualNetwork {
  public:
   /// A copy: later changes of `network` have no effect. ValueError if a folded weight is not finite.
   explicit FoldedResidualNetwork(ResidualNetwork& network);
 
-  /// Logits [images, classes] of f32 images [images, channels, height, width]. ShapeError or DTypeError for others. Uses
-  /// threads.
+  /// Logits [images, classes] of f32 images [images, channels, height, width]. ShapeError or DTypeError for others.
+  /// Uses threads.
   Tensor forward(const Tensor& x) const;
   size_t bytes() const { return bytes_; }  ///< of the weights
 

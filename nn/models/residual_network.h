@@ -14,7 +14,7 @@
 namespace qing::nn {
 
 struct ResidualNetworkConfig {
-  int64_t channels = 1;                         ///< of the images
+  int64_t channels = 1;  ///< of the images
   int64_t classes = 10;
   std::vector<int64_t> widths = {32, 64, 128};  ///< channels of each stage; all but the first halve the image
   int64_t blocks = 1;                           ///< of each stage
@@ -43,9 +43,10 @@ class ResidualBlock : public UnaryModule {
 };
 
 /// Images [batch, channels, height, width] to logits [batch, classes]: a 3×3 convolution with batch norm and ReLU, the
-/// stages of blocks, the mean over all positions, and a linear layer. Parameter names are those of torchvision's ResNet:
-/// conv1, bn1, layer1.0.conv1, ..., fc. Convolutions are drawn as He et al. 2015 (fan-out), as torchvision does. In
-/// evaluation mode it may be called from many threads, and an image's logits do not depend on the batch, to the bit.
+/// stages of blocks, the mean over all positions, and a linear layer. Parameter names are those of torchvision's
+/// ResNet: conv1, bn1, layer1.0.conv1, ..., fc. Convolutions are drawn as He et al. 2015 (fan-out), as torchvision
+/// does. In evaluation mode it may be called from many threads, and an image's logits do not depend on the batch, to
+/// the bit.
 class ResidualNetwork : public UnaryModule {
  public:
   /// ValueError from ResidualNetworkConfig::validate.

@@ -91,8 +91,8 @@ void VisionTransformerConfig::validate() const {
                                  image_width, image_height));
   }
   if (hidden_size % num_attention_heads != 0) {
-    throw ValueError(fmt::format("vision transformer: {} heads do not divide hidden_size {}", num_attention_heads,
-                                 hidden_size));
+    throw ValueError(
+        fmt::format("vision transformer: {} heads do not divide hidden_size {}", num_attention_heads, hidden_size));
   }
   for (const double p : {hidden_dropout_prob, attention_probs_dropout_prob}) {
     if (!(p >= 0 && p < 1)) throw ValueError(fmt::format("vision transformer: dropout {} is outside [0, 1)", p));
@@ -101,8 +101,8 @@ void VisionTransformerConfig::validate() const {
     throw ValueError(fmt::format("vision transformer: layer_norm_eps {} is outside (0, 1)", layer_norm_eps));
   }
   if (!(initializer_range >= 0 && std::isfinite(initializer_range))) {
-    throw ValueError(fmt::format("vision transformer: initializer_range {} is not finite and at least 0",
-                                 initializer_range));
+    throw ValueError(
+        fmt::format("vision transformer: initializer_range {} is not finite and at least 0", initializer_range));
   }
 }
 

@@ -32,11 +32,11 @@ struct VisionTransformerConfig {
   void validate() const;
 };
 
-/// Images [batch, channels, height, width] to logits [batch, classes]: patches through a linear layer, positions, blocks
-/// with the norm first, a norm, and a linear layer. Patches of all images are one ragged batch. Parameter names are
-/// those of transformers' ViTForImageClassification. In training mode `rng` feeds the dropouts (ValueError if null and a
-/// dropout is not 0). ShapeError for images of another size. In evaluation mode it may be called from many threads, and
-/// an image's logits do not depend on the batch, to the bit.
+/// Images [batch, channels, height, width] to logits [batch, classes]: patches through a linear layer, positions,
+/// blocks with the norm first, a norm, and a linear layer. Patches of all images are one ragged batch. Parameter names
+/// are those of transformers' ViTForImageClassification. In training mode `rng` feeds the dropouts (ValueError if null
+/// and a dropout is not 0). ShapeError for images of another size. In evaluation mode it may be called from many
+/// threads, and an image's logits do not depend on the batch, to the bit.
 class VisionTransformer : public UnaryModule {
  public:
   /// ValueError from VisionTransformerConfig::validate.

@@ -97,8 +97,9 @@ void ImageCollate::augment(size_t index, Generator& rng, float* to) const {
       for (int64_t x = 0; x < p.width; ++x, ++to) {
         const int64_t column = (flips ? p.width - 1 - x : x) + right;
         const bool inside = row >= 0 && row < p.height && column >= 0 && column < p.width;
-        *to = inside ? (static_cast<float>(image[(row * p.width + column) * p.channels + c]) / 255.0F - mean) / deviation
-                     : black_[static_cast<size_t>(c)];
+        *to = inside
+                  ? (static_cast<float>(image[(row * p.width + column) * p.channels + c]) / 255.0F - mean) / deviation
+                  : black_[static_cast<size_t>(c)];
       }
     }
   }

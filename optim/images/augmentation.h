@@ -15,8 +15,8 @@ namespace qing::optim {
 struct Augmentation {
   int64_t crop_padding = 2;  ///< images are padded with black by so many pixels and cropped at random; 0: not
   double flip = 0.5;         ///< probability of a horizontal mirror image
-  /// Probability that a rectangle of 2% to 33% of the image is replaced by the mean colour (random erasing, Zhong et al.
-  /// 2020).
+  /// Probability that a rectangle of 2% to 33% of the image is replaced by the mean colour (random erasing, Zhong et
+  /// al. 2020).
   double erase = 0;
   /// α of mixup (Zhang et al. 2018): images and targets are mixed pairwise by a share drawn from Beta(α, α), one for a
   /// batch; 0: not.

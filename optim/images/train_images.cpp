@@ -38,7 +38,8 @@ struct Decayed {
 
   explicit Decayed(nn::Module& network) {
     for (const auto& [name, parameter] : network.named_parameters()) {
-      const bool decays = parameter.dim() >= 2 && !name.ends_with("position_embeddings") && !name.ends_with("cls_token");
+      const bool decays =
+          parameter.dim() >= 2 && !name.ends_with("position_embeddings") && !name.ends_with("cls_token");
       (decays ? with : without).push_back(parameter);
     }
   }
@@ -69,7 +70,8 @@ void check_images(const nn::LabelledImages& images, const TrainOptions& options,
   }
   if (!(more.momentum >= 0 && more.momentum < 1)) fail(fmt::format("momentum {} is outside [0, 1)", more.momentum));
   for (const int32_t label : images.labels) {
-    if (label < 0 || static_cast<size_t>(label) >= images.names.size()) fail(fmt::format("label {} has no name", label));
+    if (label < 0 || static_cast<size_t>(label) >= images.names.size())
+      fail(fmt::format("label {} has no name", label));
   }
 }
 

@@ -32,8 +32,9 @@ template <class T> struct GemmStrip {
   int64_t ahead = 0, ahead_step = 0;
 };
 
-/// A strip of a convolution: C[i, j] = Σ over runs r and p < k of A_r(i, p)·B_r(p, j), + base[i, j] when not null, + bias
-/// on every row when not null, in this order; then max(·, 0) with relu. A run of a convolution is a row of the window.
+/// A strip of a convolution: C[i, j] = Σ over runs r and p < k of A_r(i, p)·B_r(p, j), + base[i, j] when not null, +
+/// bias on every row when not null, in this order; then max(·, 0) with relu. A run of a convolution is a row of the
+/// window.
 template <class T> struct WindowStrip {
   int64_t rows, columns, runs, k;  ///< 1 ≤ rows ≤ mr
   const T* a;                      ///< element (i, p) of run r is a[i·a_row + p·a_column + r·a_run]

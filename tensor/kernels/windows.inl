@@ -1,8 +1,8 @@
 // The microkernel of convolutions. Included by kernels.inl.
 //
 // It is GEMM's tile with a second level of depth: the elements of a window lie in several runs of memory, one for each
-// of its rows, and the sums stay in registers from run to run. So no window is copied. Rows of C are pixels, and columns
-// are filters. Edges are handled as in gemm.inl, and no memory outside the operands is accessed.
+// of its rows, and the sums stay in registers from run to run. So no window is copied. Rows of C are pixels, and
+// columns are filters. Edges are handled as in gemm.inl, and no memory outside the operands is accessed.
 
 template <class T, int Rows, int Vectors, bool Masked> void window_tile(const WindowStrip<T>& s, int64_t column) {
   using V = Vec<T>;

@@ -198,8 +198,8 @@ template <class T> void convolve_weight(const Convolution& c, const T* x, const 
   if (parts > 1) sum_rows(parts, size, sums, size, dweight, accumulate);
 }
 
-#define QING_INSTANTIATE(T)                                                         \
-  template void convolve<T>(const Convolution&, const T*, const T*, const T*, T*);  \
+#define QING_INSTANTIATE(T)                                                               \
+  template void convolve<T>(const Convolution&, const T*, const T*, const T*, T*);        \
   template void convolve_transposed<T>(const Convolution&, const T*, const T*, T*, bool); \
   template void convolve_weight<T>(const Convolution&, const T*, const T*, T*, bool);
 QING_INSTANTIATE(float)
