@@ -77,7 +77,7 @@ std::string date_text(double serial, bool from_1904) {
   return seconds == 0 ? shown : shown + " " + time;
 }
 
-unsigned number_of(std::string_view text) {
+unsigned unsigned_of(std::string_view text) {
   unsigned number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
@@ -181,11 +181,11 @@ void read_styles(ZippedXml& archive, Workbook& book) {
   archive.parse("xl/styles.xml", {.begin =
                                       [&](std::string_view name, const XmlHandlers::Attribute& of) {
                                         if (name == "numFmt" && shows_dates(of("formatCode"))) {
-                                          date_formats.insert(number_of(of("numFmtId")));
+                                          date_formats.insert(unsigned_of(of("numFmtId")));
                                         }
                                         if (name == "cellXfs") in_cells = true;
                                         if (name != "xf" || !in_cells) return;
-                                        const unsigned id = number_of(of("numFmtId"));
+                                        const unsigned id = unsigned_of(of("numFmtId"));
                                         book.dates.push_back(shows_dates(id) || date_formats.contains(id));
                                       },
                                   .end = [&](std::string_view name) { in_cells = in_cells && name != "cellXfs"; },
@@ -201,7 +201,7 @@ class SheetParser {
 
   void begin(std::string_view name, const XmlHandlers::Attribute& of) {
     if (name == "row") {
-      const unsigned number = number_of(of("r"));
+      const unsigned number = unsigned_of(of("r"));
       row_ = {.number = number > 0 ? number : last_ + 1, .fields = {}, .fault = {}};
       last_ = row_.number;
       column_ = 0;
@@ -216,7 +216,7 @@ class SheetParser {
       }
       if (column_ >= kMostColumns) fault("the row has more cells than Excel allows");
       type_ = of("t");
-      style_ = number_of(of("s"));
+      style_ = unsigned_of(of("s"));
       value_.clear();
     } else if (name == "rPh") {
       phonetic_ = true;
@@ -259,7 +259,7 @@ class SheetParser {
   }
   std::string text_of_cell() {
     if (type_ == "s") {
-      const unsigned at = number_of(value_);
+      const unsigned at = unsigned_of(value_);
       if (at < book_.strings.size()) return book_.strings[at];
       fault(fmt::format("cell {}{} names a text that the workbook lacks; save it again", column_name(column_),
                         row_.number));

@@ -10,8 +10,8 @@
 namespace qing::nn {
 namespace {
 
-constexpr std::u32string_view kOpening = U"([{\u201C\u2018\u00AB\uFF08\u300A\u300C\u3010";
-constexpr std::u32string_view kClosing =
+constexpr std::u32string_view kOpeningMarks = U"([{\u201C\u2018\u00AB\uFF08\u300A\u300C\u3010";
+constexpr std::u32string_view kClosingMarks =
     U".,;:!?)]}%\u201D\u00BB\u2026\u3002\uFF0C\u3001\uFF1B\uFF1A\uFF01\uFF1F\uFF09\u300B\u300D\u3011";
 
 bool is_space_character(char32_t c) { return text::PropertyTable::get()[c].space(); }
@@ -76,7 +76,7 @@ TagInput tag_input(const Tokenizer& tokenizer, std::string_view text) {
 bool needs_space(std::string_view before, std::string_view after) {
   const char32_t last = character_before(before, before.size()), first = character_at(after, 0);
   if (text::is_chinese(last) && text::is_chinese(first)) return false;
-  if (kOpening.find(last) != kOpening.npos || kClosing.find(first) != kClosing.npos) return false;
+  if (kOpeningMarks.find(last) != kOpeningMarks.npos || kClosingMarks.find(first) != kClosingMarks.npos) return false;
   const bool apostrophe = first == U'\'' || first == U'\u2019';
   return !(apostrophe && text::PropertyTable::get()[character_at(after, first == U'\'' ? 1 : 3)].letter());
 }

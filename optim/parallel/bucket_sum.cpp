@@ -22,7 +22,7 @@ Share share_of(int64_t elements, int rank, int ranks) {
   return {elements * rank / ranks, elements * (rank + 1) / ranks};
 }
 
-template <class T> std::span<T> part_of(const Tensor& elements, Share share) {
+template <class T> std::span<T> shared_span(const Tensor& elements, Share share) {
   return elements.span<T>().subspan(static_cast<size_t>(share.first), static_cast<size_t>(share.size()));
 }
 
@@ -110,7 +110,7 @@ BucketSum sum_elements(Communicator& ranks, const ChunkPlan& plan, const Bucket&
                        std::span<const int64_t> sizes, const BucketErrors* errors) {
   Coder<T, Sent> coder;
   const auto errors_of = [&](Tensor BucketErrors::*which, Share share) {
-    return errors != nullptr ? part_of<T>(errors->*which, share) : std::span<T>();
+    return errors != nullptr ? shared_span<T>(errors->*which, share) : std::span<T>();
   };
   const int me = ranks.rank(), size = ranks.size();
   const Share mine = share_of(bucket.elements, me, size);
@@ -128,21 +128,21 @@ BucketSum sum_elements(Communicator& ranks, const ChunkPlan& plan, const Bucket&
     const std::vector<ChunkRange>& theirs = plan.nodes[static_cast<size_t>(peer)];
     for (size_t node = 0; node < theirs.size(); ++node) {
       if (peer != me) received.push_back(Tensor::empty({mine.size()}, bucket.dtype));
-      nodes.push_back({theirs[node], peer == me ? part_of<T>(own[node], mine) : received.back().span<T>()});
+      nodes.push_back({theirs[node], peer == me ? shared_span<T>(own[node], mine) : received.back().span<T>()});
       if (peer != me) in.push_back({peer, coder.place(nodes.back().elements)});
     }
     if (peer == me) continue;
     const Share share = share_of(bucket.elements, peer, size);
     for (const Tensor& node : own) {
       const bool first = node.same_as(own.front());
-      out.push_back({peer, coder.encode(part_of<T>(node, share), errors_of(&BucketErrors::sent, share), first)});
+      out.push_back({peer, coder.encode(shared_span<T>(node, share), errors_of(&BucketErrors::sent, share), first)});
     }
     out.push_back({peer, std::as_bytes(std::span(result.present))});
     in.push_back({peer, std::as_writable_bytes(std::span(present[static_cast<size_t>(peer)]))});
   }
   ranks.exchange(out, in);
   coder.decode();
-  const std::span<T> sum = part_of<T>(result.elements, mine);
+  const std::span<T> sum = shared_span<T>(result.elements, mine);
   std::ranges::copy(sum_shares<T>(nodes, {0, plan.chunks}), sum.begin());
   out.clear();
   in.clear();
@@ -150,7 +150,7 @@ BucketSum sum_elements(Communicator& ranks, const ChunkPlan& plan, const Bucket&
   for (int peer = 0; peer < size; ++peer) {
     if (peer == me) continue;
     out.push_back({peer, sent});
-    in.push_back({peer, coder.place(part_of<T>(result.elements, share_of(bucket.elements, peer, size)))});
+    in.push_back({peer, coder.place(shared_span<T>(result.elements, share_of(bucket.elements, peer, size)))});
   }
   ranks.exchange(out, in);
   coder.decode();
