@@ -7,6 +7,7 @@
 #include <qing/autograd/autograd.h>
 #include <qing/nn/models/image_classifier.h>
 #include <qing/tensor/creation.h>
+#include <qing/tensor/threads.h>
 
 #include "nn/temp_folder.h"
 
@@ -70,6 +71,26 @@ TEST(ImageNetworks, AnImageDoesNotDependOnItsBatch) {
     const auto all = model.predict_normalized(x), one = model.predict_normalized(x.slice(0, 4, 5).contiguous());
     EXPECT_EQ(all[4].logits, one[0].logits) << vit;
   }
+}
+
+TEST(ImageNetworks, ScoresHaveTheSameBitsForAnyThreads) {
+  const int threads = num_threads();
+  for (const bool vit : {false, true}) {
+    const ImageConfig config = config_of(vit);
+    const ImageClassifier model(config, network_of(config), DType::f32);
+    Generator rng(1);
+    const Tensor x = randn({6, 1, 12, 12}, rng);
+    set_num_threads(1);
+    const auto alone = model.predict_normalized(x);
+    for (const int other : {2, 3, 7}) {
+      set_num_threads(other);
+      const auto again = model.predict_normalized(x);
+      for (size_t i = 0; i < alone.size(); ++i) {
+        EXPECT_EQ(again[i].logits, alone[i].logits) << "vit " << vit << ", " << other << " threads, image " << i;
+      }
+    }
+  }
+  set_num_threads(threads);
 }
 
 TEST(ImageNetworks, FilesKeepTheModel) {
