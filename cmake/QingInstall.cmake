@@ -72,7 +72,8 @@ foreach(folder ${QING_FOLDERS})
           PATTERN "anomaly.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE
           PATTERN "loops.h" EXCLUDE PATTERN "reduce_lanes.h" EXCLUDE PATTERN "direct_convolution.h" EXCLUDE
           PATTERN "attention_graph.h" EXCLUDE PATTERN "layers/check.h" EXCLUDE
-          PATTERN "config_reader.h" EXCLUDE PATTERN "encoder_config_json.h" EXCLUDE PATTERN "sentence_modules.h" EXCLUDE
+          PATTERN "config_reader.h" EXCLUDE PATTERN "encoder_config_json.h" EXCLUDE PATTERN "task_config.h" EXCLUDE
+          PATTERN "generation_config.h" EXCLUDE PATTERN "sentence_modules.h" EXCLUDE
           PATTERN "json_cursor.h" EXCLUDE PATTERN "pipeline_reader.h" EXCLUDE
           PATTERN "zipped_xml.h" EXCLUDE PATTERN "table_layout.h" EXCLUDE
           PATTERN "tokenizer_settings.h" EXCLUDE PATTERN "transformers_folder.h" EXCLUDE)

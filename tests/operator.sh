@@ -133,7 +133,7 @@ listed=$(curl -sS "$own/v1/admin/models" -H "$(as me)")
 expect "the states" "$(of "$listed" '[v["state"] for v in d["models"][0]["versions"]]')" "'active', 'canary'"
 [ "$(of "$listed" 'min(v["requests"] for v in d["models"][0]["versions"])')" -gt 0 ] || fail "a version without requests: $listed"
 expect "series of versions" "$(curl -sS "$own/metrics" -H "$(as prometheus)")" \
-  "qing_version_serving\{model=\"mood\",version=\"$version\",role=\"canary\"\} 1"
+  "qing_version_serving\{model=\"mood\",version=\"$version\",role=\"canary\",task=\"classification\"\} 1"
 change DELETE trial '' >/dev/null
 expect "after the trial" "$(of "$(ask user-1)" 'd["version"]')" '^1$'
 change POST load "{\"version\": $version}" >/dev/null

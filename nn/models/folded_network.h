@@ -23,6 +23,7 @@ class FoldedResidualNetwork {
   /// Logits [images, classes] of f32 images [images, channels, height, width]. ShapeError or DTypeError for others.
   /// Uses threads.
   Tensor forward(const Tensor& x) const;
+  Tensor operator()(const Tensor& x) const { return forward(x); }
   size_t bytes() const { return bytes_; }  ///< of the weights
 
  private:

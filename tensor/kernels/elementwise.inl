@@ -157,6 +157,19 @@ template <class T> void scale_kernel(int64_t n, T alpha, T* y) {
   for_lanes<T>(n, [&](int64_t i, auto part) { store(a * load(y + i, part), y + i, part); });
 }
 
+// Transposes a block of fewer rows or columns than a whole one has.
+template <class T>
+void transpose_edge(int64_t high, int64_t wide, const T* from, int64_t in_step, T* to, int64_t out_step) {
+  using V = Vec<T>;
+  constexpr int64_t width = V::width;
+  V block[width];
+  for (int64_t l = 0; l < width; ++l) {
+    block[l] = l < high ? V::load_partial(from + l * in_step, wide, 0) : V::set1(0);
+  }
+  transpose(block);
+  for (int64_t l = 0; l < wide; ++l) block[l].store_partial(to + l * out_step, high);
+}
+
 template <class T>
 void transpose_kernel(int64_t rows, int64_t columns, const T* in, int64_t in_step, T* out, int64_t out_step) {
   using V = Vec<T>;
@@ -167,25 +180,17 @@ void transpose_kernel(int64_t rows, int64_t columns, const T* in, int64_t in_ste
       const int64_t wide = columns - c < width ? columns - c : width;
       const T* from = in + r * in_step + c;
       T* to = out + c * out_step + r;
-      V block[width];
-      if (high == width && wide == width) {
-        // Unrolled, the block stays in registers.
-#pragma GCC unroll 16
-        for (int64_t l = 0; l < width; ++l) block[l] = V::load(from + l * in_step);
-        transpose(block);
-#pragma GCC unroll 16
-        for (int64_t l = 0; l < width; ++l) block[l].store(to + l * out_step);
-      } else {
-#pragma GCC unroll 16
-        for (int64_t l = 0; l < width; ++l) {
-          block[l] = l < high ? V::load_partial(from + l * in_step, wide, 0) : V::set1(0);
-        }
-        transpose(block);
-#pragma GCC unroll 16
-        for (int64_t l = 0; l < width; ++l) {
-          if (l < wide) block[l].store_partial(to + l * out_step, high);
-        }
+      if (high < width || wide < width) {
+        transpose_edge(high, wide, from, in_step, to, out_step);
+        continue;
       }
+      // Unrolled, the block stays in registers.
+      V block[width];
+#pragma GCC unroll 16
+      for (int64_t l = 0; l < width; ++l) block[l] = V::load(from + l * in_step);
+      transpose(block);
+#pragma GCC unroll 16
+      for (int64_t l = 0; l < width; ++l) block[l].store(to + l * out_step);
     }
   }
 }

@@ -165,8 +165,8 @@ def test_forms_of_the_weights(family, tmp_path):
 SETTINGS = {
     "hidden_act": "quick_gelu", "is_decoder": True, "add_cross_attention": True, "is_encoder_decoder": True,
     "position_embedding_type": "relative_key", "pruned_heads": {"0": [1]}, "quantization_config": {"bits": 8},
-    "problem_type": "multi_label_classification", "num_hidden_layers": 2, "hidden_size": 47, "model_type": "gpt2",
-    "architectures": ["BertForTokenClassification"],
+    "problem_type": "ranking", "num_hidden_layers": 2, "hidden_size": 47, "model_type": "gpt2",
+    "architectures": ["BertForQuestionAnswering"],
 }  # fmt: skip
 
 

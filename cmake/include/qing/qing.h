@@ -46,6 +46,7 @@
 #endif
 
 #if __has_include(<qing/optim/optimizer.h>)
+#include <qing/optim/adafactor.h>
 #include <qing/optim/averaged_model.h>
 #include <qing/optim/classifier/finetune.h>
 #include <qing/optim/classifier/train_classifier.h>
