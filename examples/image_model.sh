@@ -3,7 +3,7 @@
 #   bash examples/image_model.sh OUT
 # OUT gets the data and the model models/fashion_mnist/1, with its card. The 10,000 test pictures are scored once, at the end,
 # so they choose no model. What is there already is not made again, and an interrupted training goes on. Needs a build
-# (README.md) and apt-get. It takes about 20 minutes on two cores. Serve it with
+# (README.md) and apt-get. How long that takes has not been measured. Serve it with
 #   build/release/qing serve --models OUT/models
 set -euo pipefail
 

@@ -54,6 +54,9 @@ class TranslationEncoderLayer : public Module {
   TranslationEncoderLayer(const TranslationConfig& config, Generator& rng);
   void visit(Visitor& visitor) override;
   Tensor forward(const Tensor& x, const Offsets& offsets, Generator* rng, const Tensor& relative_bias) const;
+  Tensor operator()(const Tensor& x, const Offsets& offsets, Generator* rng, const Tensor& relative_bias) const {
+    return forward(x, offsets, rng, relative_bias);
+  }
 
  private:
   TranslationAttention attention_;
@@ -69,6 +72,10 @@ class TranslationDecoderLayer : public Module {
   void visit(Visitor& visitor) override;
   Tensor forward(const Tensor& x, const Offsets& offsets, const Tensor& memory, const Offsets& memory_offsets,
                  Generator* rng, const Tensor& relative_bias) const;
+  Tensor operator()(const Tensor& x, const Offsets& offsets, const Tensor& memory, const Offsets& memory_offsets,
+                    Generator* rng, const Tensor& relative_bias) const {
+    return forward(x, offsets, memory, memory_offsets, rng, relative_bias);
+  }
   /// The layer with attend(rows) and attend_memory(rows) as its attentions.
   template <class Attend, class AttendMemory>
   Tensor around(const Tensor& x, const Attend& attend, const AttendMemory& attend_memory,

@@ -39,6 +39,7 @@
 #include <qing/nn/models/sentence_embedding.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/nn/models/trainable_classifier.h>
+#include <qing/nn/models/translator.h>
 #include <qing/nn/module.h>
 #include <qing/nn/ragged_batch.h>
 #include <qing/nn/summary.h>

@@ -13,6 +13,7 @@
 #include <qing/nn/images/decode.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/v2_tensors.h>
+#include <qing/serve/service/service.h>
 #include <qing/serve/tasks/image/image_request.h>
 
 namespace qing::serve::image {

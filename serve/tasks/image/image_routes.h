@@ -7,7 +7,11 @@
 #include <qing/nn/models/image_classifier.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/http/router.h>
-#include <qing/serve/service/service.h>
+
+namespace qing::serve {
+class Service;
+struct Model;
+}  // namespace qing::serve
 
 namespace qing::serve::image {
 
