@@ -198,17 +198,14 @@ bool is_ascii_mark(char c) {
 std::vector<std::string> chrf_words(std::string_view text) {
   std::vector<std::string> words;
   for (std::string& word : split_at_spaces(text)) {
-    if (count_characters(word) == 1) {
+    const bool alone = count_characters(word) == 1, at_end = is_ascii_mark(word.back());
+    if (alone || (!at_end && !is_ascii_mark(word.front()))) {
       words.push_back(std::move(word));
-    } else if (is_ascii_mark(word.back())) {
-      words.push_back(word.substr(0, word.size() - 1));
-      words.push_back(word.substr(word.size() - 1));
-    } else if (is_ascii_mark(word.front())) {
-      words.push_back(word.substr(0, 1));
-      words.push_back(word.substr(1));
-    } else {
-      words.push_back(std::move(word));
+      continue;
     }
+    const size_t cut = at_end ? word.size() - 1 : 1;
+    words.push_back(word.substr(0, cut));
+    words.push_back(word.substr(cut));
   }
   return words;
 }

@@ -34,7 +34,7 @@ export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
 source tests/packages.sh
 step "packages"
 install_packages "${build_packages[@]}" ccache git python3 python3-venv openssl libdnnl-dev libbenchmark-dev libgtest-dev \
-  librapidcheck-dev openmpi-bin libopenmpi-dev mpich libmpich-dev valgrind clang-format-14 clang-tidy-14 doxygen chromium \
+  librapidcheck-dev openmpi-bin libopenmpi-dev mpich libmpich-dev valgrind clang-format-14 clang-tidy-14 libomp-14-dev doxygen chromium \
   chromium-driver fonts-noto-cjk ||
   die "the packages above could not be installed"
 

@@ -313,10 +313,10 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
     }
   }
   if (label == nullptr && options_.needs_label) fail(no_field(object, options_.label_column));
-  const auto name_of_value = [&](const json::value& value) {
+  const auto name_of_value = [&, &field = label_name](const json::value& value) {
     if (value.is_bool()) return std::string(value.get_bool() ? "true" : "false");
     if (value.is_double()) return fmt::format("{}", value.get_double());
-    return value.is_number() ? json::serialize(value) : string_of(label_name, value);
+    return value.is_number() ? json::serialize(value) : string_of(field, value);
   };
   if (label != nullptr && options_.several_labels && label->is_array()) {
     row.is_list = true;

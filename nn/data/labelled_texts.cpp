@@ -88,7 +88,7 @@ Example ExampleReader::example_of(LabelledRow row) {
       for (const std::string& label : row.labels) example.labels.push_back(index_of(label));
       std::ranges::sort(example.labels);
       // Rules may give two names of a row one label.
-      example.labels.erase(std::ranges::unique(example.labels).begin(), example.labels.end());
+      example.labels.erase(std::unique(example.labels.begin(), example.labels.end()), example.labels.end());
       break;
     case Problem::regression: {
       const std::optional<double> value = number_of(options_.map(row.label));

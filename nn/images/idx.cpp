@@ -75,7 +75,8 @@ std::string last_replaced(const std::string& name, const std::string& from, cons
 Tensor bytes_of_numbers(const fs::path& path, const Tensor& values) {
   if (values.dtype() == DType::u8) return values.contiguous();
   if (values.dtype() != DType::f32) { throw DataError(path.string() + ": images are u8, or f32 in [0, 1]"); }
-  const Tensor dense = values.contiguous(), bytes = Tensor::empty(values.shape(), DType::u8);
+  const Tensor dense = values.contiguous();
+  Tensor bytes = Tensor::empty(values.shape(), DType::u8);
   for (int64_t i = 0; i < dense.numel(); ++i) {
     const float value = dense.data<float>()[i];
     if (!(value >= 0 && value <= 1)) {
@@ -118,7 +119,7 @@ Tensor read_idx(const fs::path& path) {
     at += piece;
   }
   file.finish();
-  const Tensor result = Tensor::empty(shape, DType::u8);
+  Tensor result = Tensor::empty(shape, DType::u8);
   if (size > 0) std::memcpy(result.data<uint8_t>(), data.data(), size);
   return result;
 }

@@ -29,9 +29,9 @@ std::vector<Weights> weights_of(int64_t in, int64_t out) {
   std::vector<Weights> all;
   for (int64_t i = 0; i < out; ++i) {
     const double centre = (static_cast<double>(i) + 0.5) * scale;
-    // Pillow rounds by adding a half and cutting.
-    const int64_t first = std::max<int64_t>(0, static_cast<int64_t>(centre - wide + 0.5));
-    const int64_t last = std::min<int64_t>(in, static_cast<int64_t>(centre + wide + 0.5));
+    // Pillow rounds halves up.
+    const int64_t first = std::max<int64_t>(0, static_cast<int64_t>(std::floor(centre - wide + 0.5)));
+    const int64_t last = std::min<int64_t>(in, static_cast<int64_t>(std::floor(centre + wide + 0.5)));
     std::vector<double> exact;
     double total = 0;
     for (int64_t j = first; j < last; ++j) {
@@ -41,7 +41,7 @@ std::vector<Weights> weights_of(int64_t in, int64_t out) {
     Weights weights{first, {}};
     for (const double w : exact) {
       const double share = total != 0 ? w / total : w;
-      weights.of.push_back(static_cast<int32_t>(0.5 + share * (1 << kFractionBits)));
+      weights.of.push_back(static_cast<int32_t>(std::floor(0.5 + share * (1 << kFractionBits))));
     }
     all.push_back(std::move(weights));
   }
@@ -159,7 +159,7 @@ Tensor normalized(const Tensor& images, const ImagePreprocessing& p) {
                                  to_string(images.shape()), p.height, p.width, p.channels));
   }
   const Tensor dense = images.contiguous();
-  const Tensor values = Tensor::empty({images.size(0), p.channels, p.height, p.width});
+  Tensor values = Tensor::empty({images.size(0), p.channels, p.height, p.width});
   parallel_for(images.size(0), 16, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
       normalize(dense.data<uint8_t>() + n * p.values(), p, values.data<float>() + n * p.values());
@@ -169,7 +169,7 @@ Tensor normalized(const Tensor& images, const ImagePreprocessing& p) {
 }
 
 Tensor normalized(std::span<const Image> images, const ImagePreprocessing& p) {
-  const Tensor values = Tensor::empty({static_cast<int64_t>(images.size()), p.channels, p.height, p.width});
+  Tensor values = Tensor::empty({static_cast<int64_t>(images.size()), p.channels, p.height, p.width});
   for (size_t n = 0; n < images.size(); ++n) {
     const Image& image = images[n];
     if (image.height != p.height || image.width != p.width || image.channels != p.channels) {

@@ -38,8 +38,7 @@ void exclude_ngrams(int64_t size, std::span<const int32_t> tokens, std::span<flo
 void penalize(double penalty, double shift, std::span<const int32_t> tokens, std::span<float> logits) {
   std::vector<int32_t> once(tokens.begin(), tokens.end());
   std::ranges::sort(once);
-  const auto rest = std::ranges::unique(once);
-  once.erase(rest.begin(), rest.end());
+  once.erase(std::unique(once.begin(), once.end()), once.end());
   for (const int32_t token : once) {
     const double score = static_cast<double>(logits[static_cast<size_t>(token)]) - shift;
     logits[static_cast<size_t>(token)] = static_cast<float>((score < 0 ? score * penalty : score / penalty) + shift);

@@ -187,7 +187,8 @@ Tensor FoldedResidualNetwork::forward(const Tensor& input) const {
     throw ShapeError(fmt::format("residual network: images {}; needs [batch, {}, height, width]",
                                  to_string(input.shape()), config_.channels));
   }
-  const Tensor x = input.contiguous(), logits = Tensor::empty({x.size(0), config_.classes});
+  const Tensor x = input.contiguous();
+  Tensor logits = Tensor::empty({x.size(0), config_.classes});
   const int64_t size = x.size(1) * x.size(2) * x.size(3);
   parallel_for(x.size(0), 1, [&](int64_t begin, int64_t end) {
     Walk walk(*this, x.size(2), x.size(3));

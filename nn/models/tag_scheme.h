@@ -15,7 +15,7 @@ namespace qing::nn {
 struct TagSpan {
   std::string type;
   size_t first, last;
-  auto operator<=>(const TagSpan&) const = default;
+  auto operator<=>(const TagSpan&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 
 /// The entities of a sequence of tags, in order, by the rules of conlleval that `seqeval` has by default: an entity

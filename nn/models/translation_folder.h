@@ -16,7 +16,7 @@ namespace qing::nn {
 /// From one language to another: "en" to "zh".
 struct TranslationDirection {
   std::string from, to;
-  auto operator<=>(const TranslationDirection&) const = default;
+  auto operator<=>(const TranslationDirection&) const = default;  // NOLINT(modernize-use-nullptr)
 };
 /// "en-zh". A language has no hyphen inside; regions and scripts follow an underscore ("pt_BR").
 std::string name_of(const TranslationDirection& direction);

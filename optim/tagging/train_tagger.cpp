@@ -51,7 +51,7 @@ struct TagBatch {
   }
 };
 
-TagBatch collate_tags(std::vector<TagExample> examples, const nn::BatchNumber&) {
+TagBatch collate_tags(const std::vector<TagExample>& examples, const nn::BatchNumber&) {
   std::vector<std::span<const std::int32_t>> sequences;
   std::vector<std::int32_t> rows, labels;
   std::vector<std::int64_t> labelled;

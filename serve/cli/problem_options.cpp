@@ -49,6 +49,7 @@ void choose_measure(TrainArguments& arguments) {
   }
   if (std::ranges::find(measures, arguments.best, &Measure::name) != measures.end()) return;
   std::vector<std::string_view> names;
+  names.reserve(measures.size());
   for (const Measure& measure : measures) names.push_back(measure.name);
   throw UsageError(fmt::format("--best {}: {} training has no such measure; choose one of {}", arguments.best,
                                name_of(arguments.options.problem()), fmt::join(names, ", ")));

@@ -75,8 +75,9 @@ std::string precision_recall_chart(const std::vector<std::pair<std::string, Mult
     legend += 8.0 * static_cast<double>(dev[set].first.size()) + 24;
   }
   for (size_t i = 0; i < order.size(); ++i) {
-    const Place place{kLeftMargin + static_cast<double>(i % columns) * kPanelWidth,
-                      kTopMargin + 28 + static_cast<double>(i / columns) * kPanelHeight};
+    const size_t column = i % columns, row = i / columns;
+    const Place place{kLeftMargin + static_cast<double>(column) * kPanelWidth,
+                      kTopMargin + 28 + static_cast<double>(row) * kPanelHeight};
     const size_t label = order[i];
     draw_frame(svg, place);
     svg.text(place.left, place.top - 8,

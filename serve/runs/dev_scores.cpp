@@ -119,6 +119,7 @@ const Measure& measure_of(std::string_view name) {
 
 std::vector<std::string> measure_names() {
   std::vector<std::string> names;
+  names.reserve(std::size(kMeasures));
   for (const Measure& measure : kMeasures) names.emplace_back(measure.name);
   return names;
 }

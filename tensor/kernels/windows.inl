@@ -20,7 +20,7 @@ template <class T, int Rows, int Vectors, bool Masked> void window_tile(const Wi
   for (int64_t r = 0; r < s.runs; ++r, run_a += s.a_run, run_b += s.b_run) {
     const T* a[kGroups];
 #pragma GCC unroll 8
-    for (int g = 0; g < kGroups; ++g) a[g] = run_a + 3 * g * a_row;
+    for (int64_t g = 0; g < kGroups; ++g) a[g] = run_a + 3 * g * a_row;
     const T* b = run_b;
     for (int64_t p = 0; p < s.k; ++p) {
       V row[Vectors];

@@ -72,6 +72,7 @@ void warn_of_shared_sentences(const std::vector<nn::TaggedSentence>& sentences, 
 
 std::vector<cli::DataFile> records_of(const std::vector<SentenceFile>& files) {
   std::vector<cli::DataFile> records;
+  records.reserve(files.size());
   for (const SentenceFile& file : files) records.push_back(file.file);
   return records;
 }

@@ -29,6 +29,7 @@ std::string language_in(const std::string& column) {
 
 std::string shown(const std::vector<nn::TranslationDirection>& directions) {
   std::vector<std::string> names;
+  names.reserve(directions.size());
   for (const nn::TranslationDirection& direction : directions) names.push_back(name_of(direction));
   return fmt::format("{}", fmt::join(names, ","));
 }

@@ -228,7 +228,7 @@ class Translations {
   }
 
  private:
-  void translate(const Model& model, const json::object& body, const Limits& limits, Routed::Reply reply) {
+  void translate(const Model& model, const json::object& body, const Limits& limits, const Routed::Reply& reply) {
     protocols::check_members(
         body, "",
         {"texts", "source", "target", "beam_size", "length_penalty", "max_tokens", "no_repeat_ngram_size",
@@ -250,10 +250,10 @@ class Translations {
     *reply.note = {model.name, model.version, job.texts.size()};
     const Request request{model, std::make_shared<TranslationJob>(job), protocols::flag_of(body, "", "stream", false)};
     if (job.texts.empty()) return reply(outcome_response({}, model, job, limits.retry_after_seconds));
-    submit(std::move(job), request, limits, std::move(reply));
+    submit(std::move(job), request, limits, reply);
   }
 
-  void submit(TranslationJob job, const Request& request, const Limits& limits, Routed::Reply reply) {
+  void submit(TranslationJob job, const Request& request, const Limits& limits, const Routed::Reply& reply) {
     const auto stream = request.stream ? std::make_shared<BodyStream>() : nullptr;
     const auto events = std::make_shared<Events>(stream);
     if (request.stream) {

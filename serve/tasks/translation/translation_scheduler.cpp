@@ -130,7 +130,8 @@ void TranslationScheduler::drop_lost() {
 void TranslationScheduler::end(Running& running, Status status, std::exception_ptr error) {
   if (running.ended) return;
   running.ended = true;
-  for (auto& [model, lane] : lanes_) {
+  for (auto& entry : lanes_) {
+    Lane& lane = entry.second;
     std::erase_if(lane.places, [&](const auto& each) {
       if (each.second.running != &running) return false;
       lane.decoder.cancel(each.first);

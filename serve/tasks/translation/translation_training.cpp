@@ -138,6 +138,7 @@ std::vector<cli::SetScores> TranslationTraining::evaluate(const fs::path& folder
       const optim::TranslationLoss loss = optim::translation_loss(model, pairs);
       const std::vector<optim::TranslationPair> some = spread(pairs, arguments_.eval_sentences);
       std::vector<std::string> references;
+      references.reserve(some.size());
       for (const optim::TranslationPair& pair : some) references.push_back(pair.target);
       const optim::TranslationScores translated = optim::score_translations(
           optim::translate_sources(model, some,
