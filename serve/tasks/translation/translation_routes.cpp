@@ -217,13 +217,13 @@ class Translations {
   Routed::Run open(const Call& call) {
     const Model model =
         service_.task_model(nn::kTranslation, call.parameter("name"), call.key, call.parameter("version"));
-    return [this, model](const std::string& body, Routed::Reply reply) {
+    return [this, model](const std::string& body, const Routed::Reply& reply) {
       const Limits limits = service_.limits(model);
       *reply.note = {model.name, model.version, 0};
       if (!scheduler_.would_admit(model.served.get(), limits.queue_texts)) refuse_full(model, limits);
       const json::value parsed = protocols::parse_json(body, limits);
       const json::object& object = protocols::as_object(parsed, R"({"texts": ["..."]})");
-      translate(model, object, limits, std::move(reply));
+      translate(model, object, limits, reply);
     };
   }
 
