@@ -22,9 +22,9 @@ flags=(-std=c++20 -O2 -Wno-psabi -fPIC -fopenmp -ffp-contract=off -I cmake/inclu
   "$root/usr/include" -DQING_VERSION='"aarch64"')
 compiler=("$triple-g++")
 if command -v ccache >/dev/null; then compiler=(ccache "$triple-g++"); fi
-# Reading data and exporting is not part of the interface.
+# Reading data, pictures and exporting are no part of the interface.
 git ls-files 'tensor/*.cpp' 'autograd/*.cpp' 'nn/*.cpp' serve/capi/qing.cpp |
-  grep -vE '/isa_avx|/(data|exports)/' >"$out/sources"
+  grep -vE '/isa_avx|/(data|exports|images)/|/models/(image_|pixel_)' >"$out/sources"
 compile() { "${compiler[@]}" "${flags[@]}" -c "$1" -o "$objects/$(tr / _ <<<"$1").o"; }
 export -f compile
 declare -p compiler flags >"$out/settings"

@@ -11,10 +11,10 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
-#include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/nn/layers/check.h>
 #include <qing/nn/layers/layers.h>
 #include <qing/nn/models/batch_parts.h>
+#include <qing/nn/models/checkpointed_layer.h>
 #include <qing/nn/models/module_group.h>
 #include <qing/tensor/errors.h>
 
@@ -172,24 +172,21 @@ class Layers : public Module {
     std::iota(one_each.begin(), one_each.end(), 0);
     const Offsets first_rows(static_cast<size_t>(batch.sequences()), 0);
     const Layer& last = layers_[sequence_.back()];
-    const auto rows_of = [&last, one_each, first_rows, firsts = batch.firsts, offsets = batch.offsets, rng,
-                          bias](const Tensor& in) {
-      return last.forward_rows(index_select(in, 0, firsts), one_each, in, offsets, rng, first_rows, bias);
+    const auto rows_of = [&last, one_each, first_rows, firsts = batch.firsts, offsets = batch.offsets,
+                          rng](const std::vector<Tensor>& in) {
+      return last.forward_rows(index_select(in[0], 0, firsts), one_each, in[0], offsets, rng, first_rows,
+                               in.size() > 1 ? in[1] : Tensor());
     };
-    if (!recomputes()) return rows_of(x);
-    return checkpoint([rows_of](const std::vector<Tensor>& in) { return rows_of(in[0]); }, {x}, rng);
+    return checkpointed_layer(checkpointing_, rows_of, {x}, bias, rng);
   }
 
  private:
-  bool recomputes() const { return checkpointing_ && grad_enabled(); }
-
   Tensor block(size_t i, const Tensor& x, const Offsets& offsets, Generator* rng, const Tensor& bias) const {
     const Layer& layer = layers_[i];
-    if (!recomputes()) return layer.forward(x, offsets, false, rng, bias);
-    const auto again = [&layer, offsets, rng, bias](const std::vector<Tensor>& in) {
-      return layer.forward(in[0], offsets, false, rng, bias);
+    const auto rows = [&layer, offsets, rng](const std::vector<Tensor>& in) {
+      return layer.forward(in[0], offsets, false, rng, in.size() > 1 ? in[1] : Tensor());
     };
-    return checkpoint(again, {x}, rng);
+    return checkpointed_layer(checkpointing_, rows, {x}, bias, rng);
   }
 
   Tensor bias_for(const Offsets& offsets) const {

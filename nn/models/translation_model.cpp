@@ -6,9 +6,9 @@
 #include <utility>
 
 #include <qing/autograd/autograd.h>
-#include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/autograd/ops/linear_cross_entropy.h>
 #include <qing/nn/models/batch_parts.h>
+#include <qing/nn/models/checkpointed_layer.h>
 #include <qing/nn/models/translation_parts.h>
 #include <qing/tensor/errors.h>
 
@@ -28,13 +28,6 @@ int64_t longest_sequence(const Offsets& offsets) {
   int64_t length = 1;
   for (size_t s = 0; s + 1 < offsets.size(); ++s) length = std::max(length, offsets[s + 1] - offsets[s]);
   return length;
-}
-
-// run(inputs and, if defined, bias), which backward computes again when the model checkpoints its layers.
-template <class Run>
-Tensor run_layer(bool checkpointing, const Run& run, std::vector<Tensor> inputs, const Tensor& bias, Generator* rng) {
-  if (bias.defined()) inputs.push_back(bias);
-  return checkpointing && grad_enabled() ? checkpoint(run, inputs, rng) : run(inputs);
 }
 
 const TranslationConfig& validated(const TranslationConfig& config) {
@@ -83,7 +76,7 @@ Tensor TranslationModel::encode(const RaggedBatch& source, Generator* rng) const
       const auto layer = [&layer = stack.layers()[i], offsets = part.offsets, rng](const std::vector<Tensor>& in) {
         return layer.forward(in[0], offsets, rng, in.size() > 1 ? in[1] : Tensor());
       };
-      x = run_layer(parts_->checkpointing, layer, {x}, bias, rng);
+      x = checkpointed_layer(parts_->checkpointing, layer, {x}, bias, rng);
     }
     return stack.normed(x);
   };
@@ -106,7 +99,7 @@ Tensor TranslationModel::decode(const RaggedBatch& target, const Tensor& memory,
                         rng](const std::vector<Tensor>& in) {
       return layer.forward(in[0], offsets, in[1], memory_offsets, rng, in.size() > 2 ? in[2] : Tensor());
     };
-    x = run_layer(parts_->checkpointing, layer, {x, memory}, bias, rng);
+    x = checkpointed_layer(parts_->checkpointing, layer, {x, memory}, bias, rng);
   }
   return stack.normed(x);
 }

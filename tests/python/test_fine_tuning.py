@@ -183,16 +183,13 @@ def test_ways_of_fine_tuning(qing, base, data, name, options, tmp_path):
 
 
 def test_checkpointed_layers_of_mpnet(qing, base, data, tmp_path):
-    """All layers share the table of relative positions. Its gradient is a sum over the layers, whose order differs."""
+    """All layers share the table of relative positions, whose gradient is a sum over the layers."""
     found = []
     for on in (0, 1):
         out = fine_tune(qing, base("mpnet"), data, tmp_path / str(on), "--gradient-checkpointing", on)
         found.append(load_file(out / "model.safetensors"))
     for key, value in found[0].items():
-        if key == "mpnet.encoder.relative_attention_bias.weight":
-            assert torch.allclose(value, found[1][key], rtol=1e-5, atol=1e-7), key
-        else:
-            assert same_bits(value, found[1][key]), key
+        assert same_bits(value, found[1][key]), key
 
 
 def test_a_head_that_qing_does_not_compute(qing, base, data, tmp_path):

@@ -123,7 +123,7 @@ def saved(page, folder, button="#download"):
     path = folder / page.run("return document.querySelector(arguments[0]).download", button)
     page.click(button)
     deadline = time.monotonic() + 30
-    while not path.exists():
+    while not (path.exists() and path.stat().st_size):  # Chromium reserves the name by an empty file
         assert time.monotonic() < deadline, "nothing was downloaded"
         time.sleep(0.05)
     return path
