@@ -1,3 +1,9 @@
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -10,7 +16,8 @@
 namespace qing::kernels {
 namespace {
 
-constexpr Isa kBestFirst[] = {Isa::avx512bf16, Isa::avx512vnni, Isa::avx512, Isa::avx2, Isa::neon, Isa::scalar};
+constexpr Isa kBestFirst[] = {Isa::amx,  Isa::avx512bf16, Isa::avx512vnni, Isa::avx512,
+                              Isa::avx2, Isa::neon,       Isa::scalar};
 
 Isa choose() {
   const char* wanted = std::getenv("QING_ISA");
@@ -23,7 +30,7 @@ Isa choose() {
     }
   }
   throw ValueError("QING_ISA: '" + std::string(wanted) +
-                   "' is not one of scalar, avx2, avx512, avx512vnni, avx512bf16, neon");
+                   "' is not one of scalar, avx2, avx512, avx512vnni, avx512bf16, amx, neon");
 }
 
 // If this binary has no kernels for an ISA, its table does not matter: the ISA is not supported.
@@ -35,12 +42,32 @@ const Table<T>& table_of(Isa isa, const Table<T>& scalar, const Table<T>& avx2, 
     case Isa::avx2: return avx2;
     case Isa::avx512:
     case Isa::avx512vnni:
-    case Isa::avx512bf16: return avx512;
+    case Isa::avx512bf16:
+    case Isa::amx: return avx512;
     case Isa::neon: return neon;
     case Isa::scalar: break;
   }
   return scalar;
 }
+
+#if defined(__x86_64__)
+// Whether the CPU has the tiles of AMX and Linux lets this process use them, for which a process has to ask once
+// (Documentation/arch/x86/xstate.rst). Linux refuses when a thread's stack for signals is too small for the tiles.
+bool may_use_tiles() {
+  static const bool granted = [] {
+    constexpr unsigned kBf16 = 1U << 22, kTile = 1U << 24, kInt8 = 1U << 25, kAll = kBf16 | kTile | kInt8;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (d & kAll) != kAll) return false;
+#if defined(__linux__)
+    constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+    return false;
+#endif
+  }();
+  return granted;
+}
+#endif
 
 }  // namespace
 
@@ -55,6 +82,7 @@ bool supported(Isa isa) {
              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && supported(Isa::avx2);
     case Isa::avx512vnni: return __builtin_cpu_supports("avx512vnni") && supported(Isa::avx512);
     case Isa::avx512bf16: return __builtin_cpu_supports("avx512bf16") && supported(Isa::avx512vnni);
+    case Isa::amx: return supported(Isa::avx512bf16) && may_use_tiles();
     case Isa::neon: return false;
   }
 #elif defined(__aarch64__)
@@ -70,6 +98,7 @@ const char* name_of(Isa isa) {
     case Isa::avx512: return "avx512";
     case Isa::avx512vnni: return "avx512vnni";
     case Isa::avx512bf16: return "avx512bf16";
+    case Isa::amx: return "amx";
     case Isa::neon: return "neon";
   }
   return "unknown";
@@ -108,6 +137,7 @@ template <class T> const Table<T>& kernels() {
 const LowPrecision& low_precision() {
 #if defined(__x86_64__)
   switch (active_isa()) {
+    case Isa::amx: return kAmx_low;
     case Isa::avx512bf16: return kAvx512Bf16_low;
     case Isa::avx512vnni: return kAvx512Vnni_low;
     case Isa::avx512: return kAvx512_low;

@@ -24,7 +24,7 @@ compiler=("$triple-g++")
 if command -v ccache >/dev/null; then compiler=(ccache "$triple-g++"); fi
 # Reading data, pictures and exporting are no part of the interface.
 git ls-files 'tensor/*.cpp' 'autograd/*.cpp' 'nn/*.cpp' serve/capi/qing.cpp |
-  grep -vE '/isa_avx|/(data|exports|images)/|/models/(image_|pixel_)' >"$out/sources"
+  grep -vE '/isa_(avx|amx)|/(data|exports|images)/|/models/(image_|pixel_)' >"$out/sources"
 compile() { "${compiler[@]}" "${flags[@]}" -c "$1" -o "$objects/$(tr / _ <<<"$1").o"; }
 export -f compile
 declare -p compiler flags >"$out/settings"

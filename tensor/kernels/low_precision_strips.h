@@ -8,7 +8,7 @@ namespace qing::kernels {
 
 /// C[rows × columns] from packed operands. A group of neighbours along the depth fills 32 bits: two bf16 or four bytes.
 struct LowStrip {
-  /// 1 ≤ rows ≤ bytes_rows or bf16_rows. Column 0 begins a panel.
+  /// 1 ≤ rows ≤ blocks·bytes_rows or blocks·bf16_rows. Column 0 begins a panel.
   int64_t rows = 0, columns = 0, groups = 0;
   const void* a = nullptr;  ///< group g of row i is the 32-bit word i·a_row + g
   int64_t a_row = 0;
@@ -26,7 +26,8 @@ struct LowStrip {
 };
 
 struct LowPrecision {
-  int64_t bytes_rows, bf16_rows, nr;  ///< the maximum rows of a strip, the columns of a panel of B
+  int64_t bytes_rows, bf16_rows, nr;  ///< the rows of a block of C, the columns of a panel of B
+  int64_t blocks;                     ///< the most blocks of rows of a strip
   /// A's bytes are unsigned, B's signed; sums are exact: C = a_scale·b_scale·(A·B − b_zero) + bias.
   void (*bytes_strip)(const LowStrip& strip);
   /// C = A·B (+ C when accumulate) + bias, summed in f32.

@@ -202,6 +202,7 @@ constexpr LowPrecision make_low_precision() {
   return {.bytes_rows = kBytesRows,
           .bf16_rows = kBf16Rows,
           .nr = kLowColumns,
+          .blocks = 1,
           .bytes_strip = low_strip<true>,
           .bf16_strip = low_strip<false>,
           .quantize = quantize_row,

@@ -1,7 +1,6 @@
 #include <qing/tensor/ops/bf16_products.h>
 
 #include <algorithm>
-#include <vector>
 
 #include <qing/tensor/denormals.h>
 #include <qing/tensor/kernels/kernels.h>
@@ -19,13 +18,6 @@ constexpr int64_t kPackGrain = 16384;
 
 // The number of pairs of neighbours along the depth; the first one is in the lower half of a word.
 constexpr int64_t pairs_of(int64_t depth) { return (depth + 1) / 2; }
-
-// Memory of one thread, which only grows.
-uint32_t* words_of_thread(int64_t count) {
-  thread_local std::vector<uint32_t> words;
-  if (static_cast<int64_t>(words.size()) < count) words.resize(static_cast<size_t>(count));
-  return words.data();
-}
 
 void transpose_words(int64_t rows, int64_t columns, const uint32_t* in, int64_t in_step, uint32_t* out,
                      int64_t out_step) {
@@ -64,7 +56,7 @@ Tensor pack_right(const GemmView<float>& b, int64_t k, int64_t n, int64_t block)
         if (b.column == 1) {
           round_across(columns, depth, b.at(p, j), b.row, to, nr);
         } else {
-          uint32_t* const lines = words_of_thread(nr * pairs);
+          uint32_t* const lines = packing_buffer<uint32_t>(nr * pairs);
           round_lines(columns, depth, b.at(p, j), b.column, lines, pairs);
           transpose_words(columns, pairs, lines, pairs, to, nr);
         }
@@ -77,7 +69,7 @@ Tensor pack_right(const GemmView<float>& b, int64_t k, int64_t n, int64_t block)
 // Rows of op(A) from `row` on and one block of the depth: pair g of row i is at i·pairs + g.
 const uint32_t* round_left(const GemmView<float>& a, int64_t row, int64_t rows, int64_t p, int64_t depth) {
   const int64_t pairs = pairs_of(depth);
-  uint32_t* const words = words_of_thread(2 * kRoundedRows * pairs);
+  uint32_t* const words = packing_buffer<uint32_t>(2 * kRoundedRows * pairs);
   if (a.column == 1) {
     round_lines(rows, depth, a.at(row, p), a.row, words, pairs);
     return words;
@@ -114,12 +106,13 @@ struct Product {
  private:
   void compute_rows(const GemmPart& part, int64_t row, int64_t rows, int64_t p) const {
     const auto& table = kernels::low_precision();
-    const int64_t depth = std::min(block, k - p), pairs = pairs_of(depth),
-                  strips = (rows + table.bf16_rows - 1) / table.bf16_rows;
+    const int64_t depth = std::min(block, k - p), pairs = pairs_of(depth), most_rows = table.bf16_rows * table.blocks,
+                  strips = (rows + most_rows - 1) / most_rows;
     const uint32_t* const left = round_left(a, row, rows, p, depth);
     kernels::LowStrip s{.groups = pairs, .a_row = pairs, .ldc = ldc, .accumulate = accumulate || p > 0};
-    for (int64_t j = part.column; j < part.column + part.columns; j += table.nr) {
-      s.columns = std::min(table.nr, part.column + part.columns - j);
+    const int64_t step = strips == 1 ? part.columns : table.nr;
+    for (int64_t j = part.column; j < part.column + part.columns; j += step) {
+      s.columns = std::min(step, part.column + part.columns - j);
       s.b = b + p / 2 * padded + j * pairs;
       s.bias = bias != nullptr && p + block >= k ? bias + j : nullptr;
       for (int64_t q = 0; q < strips; ++q) {

@@ -26,24 +26,6 @@ int64_t l2_bytes() {
   return bytes;
 }
 
-// Memory of one thread for packed panels. It only grows, so that no product allocates after the first.
-template <class T> T* packing_buffer(int64_t elements) {
-  struct Free {
-    void operator()(T* p) const { std::free(p); }
-  };
-  thread_local std::unique_ptr<T, Free> buffer;
-  thread_local int64_t capacity = 0;
-  if (elements > capacity) {
-    buffer.reset();
-    capacity = 0;
-    const auto bytes = static_cast<size_t>(round_up(elements * static_cast<int64_t>(sizeof(T)), 64));
-    buffer.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
-    if (buffer == nullptr) throw std::bad_alloc();
-    capacity = elements;
-  }
-  return buffer.get();
-}
-
 // The number of memory lines that are packed across panels at a time.
 constexpr int64_t kLines = 4;
 
@@ -218,6 +200,27 @@ template <class T> void GemmProduct<T>::compute_packed(const GemmPart& part) con
     }
   }
 }
+
+template <class T> T* packing_buffer(int64_t elements) {
+  struct Free {
+    void operator()(T* p) const { std::free(p); }
+  };
+  thread_local std::unique_ptr<T, Free> buffer;
+  thread_local int64_t capacity = 0;
+  if (elements > capacity) {
+    buffer.reset();
+    capacity = 0;
+    const auto bytes = static_cast<size_t>(round_up(elements * static_cast<int64_t>(sizeof(T)), 64));
+    buffer.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
+    if (buffer == nullptr) throw std::bad_alloc();
+    capacity = elements;
+  }
+  return buffer.get();
+}
+
+template float* packing_buffer<float>(int64_t);
+template double* packing_buffer<double>(int64_t);
+template uint32_t* packing_buffer<uint32_t>(int64_t);
 
 void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,
                const std::function<void(const GemmPart&)>& body) {

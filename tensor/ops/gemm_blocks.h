@@ -57,6 +57,11 @@ void pack_block(const GemmView<T>& b, int64_t p, int64_t depth, int64_t column, 
 /// one step along the depth, a strip prefetches at each step.
 inline int64_t ahead_step(int64_t width, int64_t strips) { return width < strips ? 1 : width / strips; }
 
+/// The calling thread's memory for packed or rounded operands, for float, double and uint32_t. It begins a cache line:
+/// AMX loads rows across two lines half as fast. It only grows, so that no product allocates after the first. The next
+/// call may move it.
+template <class T> T* packing_buffer(int64_t elements);
+
 /// Splits an m×n result of depth k into parts for the threads; a small one is a single part for this thread. Parts
 /// begin at multiples of nr columns.
 void for_parts(int64_t m, int64_t n, int64_t k, int64_t mr, int64_t nr,

@@ -50,7 +50,7 @@ Tensor pack_words(Trans trans, int64_t k, int64_t n, int64_t groups, const float
 
 // What the products of a chunk of rows share. round(i, words) writes row i of A as words and returns its scale.
 template <class Round> struct LeftOperand {
-  int64_t groups, most_rows;
+  int64_t groups, block_rows;
   void (*kernel)(const kernels::LowStrip&);
   Round round;
 };
@@ -70,16 +70,11 @@ RoundedRows round_rows(const LeftOperand<Round>& left, int64_t row, int64_t rows
   return {words, scales, rows, left.groups};
 }
 
-uint32_t* word_buffer(int64_t words) {
-  thread_local std::vector<uint32_t> buffer;
-  if (std::ssize(buffer) < words) buffer.resize(static_cast<size_t>(words));
-  return buffer.data();
-}
-
 // Columns `first` to `end` of C, from row `row` on. `strip` is the whole product; `first` begins a panel.
-void multiply_rows(const RoundedRows& a, int64_t most_rows, void (*kernel)(const kernels::LowStrip&),
+void multiply_rows(const RoundedRows& a, int64_t block_rows, void (*kernel)(const kernels::LowStrip&),
                    const kernels::LowStrip& strip, int64_t row, int64_t first, int64_t end) {
-  const int64_t nr = kernels::low_precision().nr, strips = (a.rows + most_rows - 1) / most_rows;
+  const int64_t nr = kernels::low_precision().nr, most_rows = block_rows * kernels::low_precision().blocks,
+                strips = (a.rows + most_rows - 1) / most_rows;
   const auto from = [](auto* p, int64_t j) { return p == nullptr ? nullptr : p + j; };
   kernels::LowStrip s = strip;
   s.groups = s.a_row = a.groups;
@@ -121,9 +116,9 @@ void multiply(int64_t m, const LeftOperand<Round>& left, std::span<const kernels
   if (all == 0) return;
   // A part has the same share of every product's columns: the heads of queries, keys and values stay together. An
   // instruction multiplies a whole group, so groups are the work of a part.
-  for_parts(m, most * nr, left.groups * all / most, left.most_rows, nr, [&](const GemmPart& part) {
+  for_parts(m, most * nr, left.groups * all / most, left.block_rows, nr, [&](const GemmPart& part) {
     const FlushDenormals flush;
-    uint32_t* const words = word_buffer(std::min(part.rows, kQuantizedRows) * left.groups);
+    uint32_t* const words = packing_buffer<uint32_t>(std::min(part.rows, kQuantizedRows) * left.groups);
     float scales[kQuantizedRows];
     for (int64_t first = 0; first < part.rows; first += kQuantizedRows) {
       const int64_t rows = std::min(kQuantizedRows, part.rows - first), row = part.row + first;
@@ -132,7 +127,7 @@ void multiply(int64_t m, const LeftOperand<Round>& left, std::span<const kernels
         const auto share = [&](int64_t column) { return panels(strip) * column / (most * nr) * nr; };
         const int64_t from = share(part.column), to = std::min(strip.columns, share(part.column + part.columns));
         if (from >= to) continue;
-        multiply_rows(rounded, left.most_rows, left.kernel, strip, row, from, to);
+        multiply_rows(rounded, left.block_rows, left.kernel, strip, row, from, to);
         for (int64_t r = 0; activation != nullptr && r < rows; ++r) {
           activation(to - from, strip.c + (row + r) * strip.ldc + from);
         }
@@ -267,16 +262,16 @@ void feed_forward(int64_t m, const float* a, int64_t lda, const Int8Matrix& w1, 
     float* const values = middle.data<float>();
     const kernels::LowStrip wide = strip_of(w1, b1, values, step);
     const auto inside = left_operand(w2, values, step);
-    uint32_t* const words = word_buffer(middle.size(0) * std::max(outer.groups, inside.groups));
+    uint32_t* const words = packing_buffer<uint32_t>(middle.size(0) * std::max(outer.groups, inside.groups));
     float scales[kQuantizedRows];
     for (int64_t row = begin; row < end; row += chunk) {
       const int64_t rows = std::min(chunk, end - row);
-      multiply_rows(round_rows(outer, row, rows, words, scales), outer.most_rows, outer.kernel, wide, 0, 0, hidden);
+      multiply_rows(round_rows(outer, row, rows, words, scales), outer.block_rows, outer.kernel, wide, 0, 0, hidden);
       for (int64_t r = 0; r < rows; ++r) {
         table.rough_gelu(hidden, values + r * step);
         scales[r] = inside.round(r, words + r * inside.groups);
       }
-      multiply_rows({words, scales, rows, inside.groups}, inside.most_rows, inside.kernel, narrow, row, 0,
+      multiply_rows({words, scales, rows, inside.groups}, inside.block_rows, inside.kernel, narrow, row, 0,
                     w2.columns());
     }
   });

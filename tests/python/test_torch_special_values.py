@@ -32,7 +32,7 @@ def environment_of(isa, folder):
     return environment
 
 
-@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512", "avx512vnni", "avx512bf16", "neon"])
+@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512", "avx512vnni", "avx512bf16", "amx", "neon"])
 def test_special_values(isa, tmp_path):
     found = special.problems(RUNNER, tmp_path, environment_of(isa, tmp_path))
     assert not found, "\n".join(found)

@@ -18,7 +18,7 @@ int child(const char* isa) {
 
 TEST(IsaChoiceDeathTest, FollowsTheEnvironment) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::avx512bf16, Isa::neon}) {
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::avx512bf16, Isa::amx, Isa::neon}) {
     EXPECT_EXIT(std::exit(child(name_of(isa))), ::testing::ExitedWithCode(supported(isa) ? static_cast<int>(isa) : 42),
                 "");
   }

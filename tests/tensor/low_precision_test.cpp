@@ -26,9 +26,9 @@ using test::numbers;
 struct Size {
   int64_t m, n, k;
 };
-constexpr Size kSizes[] = {{1, 1, 1},     {1, 33, 4},    {3, 5, 7},    {4, 16, 64},   {13, 31, 66},
-                           {14, 32, 129}, {15, 8, 3},    {29, 65, 34}, {113, 40, 25}, {40, 300, 128},
-                           {7, 70, 1000}, {250, 64, 64}, {2, 1, 513},  {5, 17, 2}};
+constexpr Size kSizes[] = {{1, 1, 1},   {1, 33, 4},   {3, 5, 7},     {4, 16, 64},    {13, 31, 66},  {14, 32, 129},
+                           {15, 8, 3},  {29, 65, 34}, {113, 40, 25}, {40, 300, 128}, {7, 70, 1000}, {250, 64, 64},
+                           {2, 1, 513}, {5, 17, 2},   {33, 97, 192}, {70, 96, 260},  {20, 130, 63}};
 
 // The definition of the int8 product in integers: Σ qa·qb times the scales.
 std::vector<float> quantized(const std::vector<float>& a, const std::vector<float>& b, Size s,
