@@ -1,5 +1,5 @@
 // Products with weights in 8-bit integers or bf16, for inference. They read less memory, and compute several products
-// per instruction on processors with AVX-512 VNNI and BF16.
+// per instruction on processors with AVX-512 VNNI and BF16, and on the tiles of AMX.
 #pragma once
 
 #include <cstdint>
