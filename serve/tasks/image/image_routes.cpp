@@ -40,17 +40,17 @@ struct PictureWork {
   size_t per_piece() const { return request.explain ? 1 : kPieceImages; }
   void compute(size_t piece) {
     const size_t begin = piece * per_piece(), end = std::min(begin + per_piece(), request.pictures.size());
-    std::vector<nn::Image> images;
+    const nn::ImagePreprocessing& p = classifier->preprocessing();
+    std::vector<nn::Image> images;  // of the network's size: a picture as it was sent may have millions of pixels
     for (size_t i = begin; i < end; ++i) {
       try {
-        images.push_back(nn::decode_image(request.pictures[i], {.channels = classifier->preprocessing().channels,
-                                                                .limits = {.max_pixels = kMostPixels}}));
+        images.push_back(p.fitted(
+            nn::decode_image(request.pictures[i], {.channels = p.channels, .limits = {.max_pixels = kMostPixels}})));
       } catch (const nn::ImageError& error) { refuse_field(fmt::format("images[{}]: {}", i, error.what())); }
     }
     std::vector<nn::ImagePrediction> found = classifier->predict(images);
     std::move(found.begin(), found.end(), predictions.begin() + static_cast<std::ptrdiff_t>(begin));
     if (!request.explain) return;
-    const nn::ImagePreprocessing& p = classifier->preprocessing();
     explanations[begin] = classifier->explain(images.front());
     const int64_t scale = std::clamp<int64_t>(kOverlaySide / std::max(p.height, p.width), 1, 64);
     overlays[begin] = nn::encode_png(classifier->overlay(images.front(), *explanations[begin], scale));
