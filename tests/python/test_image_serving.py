@@ -130,6 +130,51 @@ def test_every_form_of_a_request_gives_the_same_answer(server):
         numpy.testing.assert_allclose(columns["scores"], scores, atol=1e-6)
 
 
+def infer(server, numbers, size=None, **members):
+    """The answer to one picture of zeros, with these members of the request. ``numbers`` are those of the tensor, or its
+    bytes."""
+    tensor = {"name": "image", "datatype": "UINT8", "shape": [1, 12, 12, 1]}
+    binary = numbers if isinstance(numbers, bytes) else b""
+    tensor |= {"parameters": {"binary_data_size": len(binary) if size is None else size}} if binary else {"data": numbers}
+    head = json.dumps({"inputs": [tensor]} | members).encode()
+    request = urllib.request.Request(server + "/v2/models/squares/infer", head + binary, {
+        "Content-Type": "application/octet-stream" if binary else "application/json",
+        **({"Inference-Header-Content-Length": str(len(head))} if binary else {}),
+    })  # fmt: skip
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            body, length = answer.read(), answer.headers["Inference-Header-Content-Length"]
+            return answer.status, json.loads(body[: int(length)] if length else body), body[int(length) :] if length else b""
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error), b""
+
+
+def test_requests_of_tensors_are_read_as_those_of_texts(server):
+    zeros = [0] * 144
+    status, plain, _ = infer(server, zeros, id="7", model_name="squares", outputs=[])
+    assert status == 200 and plain["id"] == "7", plain
+    assert [output["name"] for output in plain["outputs"]] == ["label", "scores"], "an empty list asks for all"
+    status, answer, parts = infer(server, bytes(144), parameters={"binary_data_output": True})
+    assert status == 200 and [o["parameters"]["binary_data_size"] for o in answer["outputs"]] == [len(parts) - 8, 8]
+    assert list(struct.unpack("<2f", parts[-8:])) == pytest.approx(plain["outputs"][1]["data"])
+    status, answer, parts = infer(server, bytes(144), outputs=[{"name": "scores", "parameters": {"binary_data": True}}])
+    assert status == 200 and len(parts) == 8
+
+
+@pytest.mark.parametrize("numbers, size, members, status, text", [
+    ([0] * 144, None, {"outputs": [{"name": "scores"}] * 2}, 422, "outputs[1].name: must be one of label, scores, each once"),
+    ([0] * 144, None, {"outputs": [{"name": "scores", "x": 1}]}, 422, "outputs[0].x"),
+    ([0] * 144, None, {"parameters": {"explain": True}}, 422, "parameters.explain"),
+    ([0] * 144, None, {"parameters": {"content_type": "str"}}, 422, "parameters.content_type: must be np"),
+    ([0] * 143, None, {}, 422, "inputs[0].data: 143 numbers, but the shape has 144"),
+    (bytes(144), 143, {}, 400, "binary_data_size"),
+    (bytes(143), None, {}, 400, "inputs[0]: 143 bytes for 144 elements"),
+])  # fmt: skip
+def test_requests_of_tensors_are_refused_as_those_of_texts(server, numbers, size, members, status, text):
+    found, answer, _ = infer(server, numbers, size, **members)
+    assert found == status and text in answer["error"], answer
+
+
 def test_the_model_says_what_it_takes(server):
     with urllib.request.urlopen(server + "/v2/models/squares") as answer:
         described = json.load(answer)
