@@ -47,7 +47,7 @@ class TaskModel {
 
 /// The task of the model in a folder: the member "task" of its config.json. Without it, an architecture that
 /// transformers calls ...ForTokenClassification is "tagging", ...ForImageClassification is "image", and one that
-/// translates (Marian, M2M-100, T5) is "translation"; all else, and a folder without a config.json, is
+/// translates (Marian, M2M-100, BART, mBART, T5) is "translation"; all else, and a folder without a config.json, is
 /// "classification". IoError; DataError naming the file when it is not JSON or the task is not a name.
 std::string task_of(const std::filesystem::path& folder);
 /// DataError naming the folder's config.json, its task and the one that is wanted, unless they are the same.

@@ -17,7 +17,7 @@ tokenizers = pytest.importorskip("tokenizers")
 WORDS = [f"w{i}" for i in range(200)]
 
 
-def save_model(folder, **settings):
+def save_model(folder, model_class="MarianMTModel", config_class="MarianConfig", **settings):
     """A random model with a vocabulary of words, whose texts end in the end token."""
     names = ["</s>", "<unk>", "<pad>", *WORDS, ".", "。", "世", "界"]
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: i for i, w in enumerate(names)}, unk_token="<unk>"))
@@ -33,7 +33,7 @@ def save_model(folder, **settings):
                   encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64,
                   max_position_embeddings=32, pad_token_id=2, eos_token_id=0, decoder_start_token_id=2,
                   forced_eos_token_id=None, num_beams=4)  # fmt: skip
-    model = transformers.MarianMTModel(transformers.MarianConfig(**(config | settings)))
+    model = getattr(transformers, model_class)(getattr(transformers, config_class)(**(config | settings)))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 2 and "embed_positions" not in name:
@@ -80,6 +80,24 @@ def test_translations_are_those_of_transformers(url, models):
             theirs = model.generate(input_ids=ids, num_beams=beams, max_new_tokens=20, do_sample=False)[0]
             assert ours["text"] == tokenizer.decode(theirs, skip_special_tokens=True)
             assert ours["tokens"] == len(theirs) - 1 and ours["complete"] == (0 in theirs)
+
+
+@pytest.mark.parametrize("name", ["Bart", "MBart"])
+def test_models_of_other_families_are_translated_with_and_served(qing, tmp_path, name):
+    source, folder = tmp_path / "source", tmp_path / "models/small/1"
+    save_model(source, f"{name}ForConditionalGeneration", f"{name}Config")
+    qing("import", source, "--out", folder)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(source)
+    model = getattr(transformers, f"{name}ForConditionalGeneration").from_pretrained(source).eval()
+    text = sentence(9, 9)
+    ids = tokenizer(text, return_tensors="pt")["input_ids"]
+    theirs = model.generate(input_ids=ids, num_beams=4, max_new_tokens=20, do_sample=False)[0]
+    expected = tokenizer.decode(theirs, skip_special_tokens=True)
+    told = qing("translate", "--model", folder, "--beam", 4, "--max-tokens", 20, text).stdout
+    assert told == expected + "\n"
+    with served(qing, tmp_path / "models") as endpoint:
+        found = translate(endpoint + "/v1/models/small/translate", [text], beam_size=4, max_tokens=20)
+    assert found[0]["text"] == expected
 
 
 def test_answers_do_not_depend_on_other_requests(url):
