@@ -77,7 +77,7 @@ std::vector<ImagePrediction> ImageClassifier::predict_normalized(const Tensor& x
   for (int64_t n = 0; n < x.size(0); ++n) {
     const float *score = scores.data<float>() + n * classes, *logit = logits.data<float>() + n * classes;
     if (!std::all_of(score, score + classes, [](float v) { return std::isfinite(v); })) {
-      throw DataError(fmt::format("image {}: the model's scores are not finite", n));
+      throw ModelError(fmt::format("image {}: a score is not finite; check the model's weights", n));
     }
     predictions.push_back({static_cast<int32_t>(std::max_element(score, score + classes) - score),
                            {score, score + classes},

@@ -61,7 +61,7 @@ void add_scores(const EncoderForTokenClassification& model, std::span<const Wind
     for (const std::int32_t row : windows[i].window->rows) {
       const float* values = first + row * width;
       if (!std::all_of(values, values + width, [](float value) { return std::isfinite(value); })) {
-        throw DataError(fmt::format("text {}: a score is not finite; check the model's weights", windows[i].text));
+        throw ModelError(fmt::format("text {}: a score is not finite; check the model's weights", windows[i].text));
       }
       windows[i].scores->insert(windows[i].scores->end(), values, values + width);
     }

@@ -231,7 +231,7 @@ std::vector<Translation> Translator::translate(std::span<const std::string> text
     std::vector<DecodedSequence> pieces;
     for (size_t p = 0; p < plans[i].pieces.size(); ++p) {
       DecodingResult& result = results[next++];
-      if (!result.error.empty()) throw DataError(fmt::format("text {}: {}", i, result.error));
+      if (!result.error.empty()) throw ModelError(fmt::format("text {}: {}", i, result.error));
       pieces.push_back(std::move(result.sequences.front()));
     }
     translations.push_back(join(plans[i], pieces));

@@ -72,8 +72,8 @@ class Translator final : public TaskModel {
                        const DecodingOptions& options) const;
   /// The translation of a plan from its pieces' best sequences, in order.
   Translation join(const TranslationPlan& plan, std::span<const DecodedSequence> pieces) const;
-  /// All texts. ValueError for options out of their range; DataError "text I: ..." for invalid UTF-8, and for logits
-  /// that are not finite. At most `max_rows` hypotheses are computed at a time.
+  /// All texts. ValueError for options out of their range; DataError "text I: ..." for invalid UTF-8; ModelError for
+  /// logits that are not finite. At most `max_rows` hypotheses are computed at a time.
   std::vector<Translation> translate(std::span<const std::string> texts, const TranslationDirection& direction,
                                      const DecodingOptions& options, int64_t max_rows = 256) const;
 

@@ -23,9 +23,12 @@ HttpResponse internal_error(std::string_view type) {
 HttpResponse failure(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
-  } catch (const Refusal& refusal) { return refusal.response(); } catch (const DataError&) {
+  } catch (const Refusal& refusal) { return refusal.response(); } catch (const nn::ModelError&) {
+    return internal_error("ModelError");
+  } catch (const DataError&) {
     return error_response(422, "unacceptable_text",
-                          "texts: the model's tokenizer refuses a text: it is not UTF-8, or has no tokens");
+                          "the model refuses an input: a text that is not UTF-8 or has no tokens, or data that it cannot "
+                          "read; correct it");
   } catch (const ShapeError&) { return internal_error("ShapeError"); } catch (const ValueError&) {
     return internal_error("ValueError");
   } catch (const Error&) { return internal_error("Error"); } catch (const std::bad_alloc&) {

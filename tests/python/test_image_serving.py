@@ -4,12 +4,14 @@ import base64
 import gzip
 import io
 import json
+import shutil
 import struct
 import urllib.error
 import urllib.request
 
 import numpy
 import pytest
+import safetensors.numpy as safetensors_numpy
 from conftest import served
 from PIL import Image
 
@@ -226,6 +228,26 @@ def test_a_picture_of_too_many_pixels_is_refused(server):
 def test_texts_are_sent_to_another_route(server):
     status, answer = post(server, b'{"texts": ["hello"]}', "application/json")
     assert status == 422
+
+
+def test_scores_that_are_not_finite_are_the_models_fault(qing, classifier, tmp_path):
+    folder = tmp_path / "squares/1"
+    shutil.copytree(classifier[0], folder)
+    # Zero for a black picture, which a server tries a model out with, and more than floats hold for others.
+    config = json.loads((folder / "config.json").read_text())
+    config["preprocessing"]["image_mean" if "image_mean" in config["preprocessing"] else "mean"] = [0]
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = safetensors_numpy.load_file(folder / "model.safetensors")
+    for name, values in weights.items():
+        if name.endswith((".bias", "running_mean")):
+            values[:] = 0
+        if "conv" in name:
+            values[:] = 1e30
+    safetensors_numpy.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with served(qing, tmp_path) as server:
+        status, answer = post(server, png(squares(1, 1)[0][0]), "image/png")
+        assert status == 500 and answer["code"] == "internal", answer
+        assert post(server, png(numpy.zeros((12, 12), "uint8")), "image/png")[0] == 200
 
 
 def test_idx_files_are_trained_on_alone(qing, data, tmp_path):

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 
+import numpy
 import pytest
+import safetensors.numpy as safetensors_numpy
 from conftest import ROOT
 from conftest import ask as ask_url
 from conftest import served
@@ -203,6 +205,28 @@ def test_a_served_tagger(qing, tagger, model_dir, tmp_path):
         status, answer = ask(server, "/v1/admin/models/names/unload", {})
         assert status == 200, answer
         assert ask(server, "/v1/models/names/tag", {"texts": [text]})[0] in (404, 503)
+
+
+def test_scores_that_are_not_finite_are_the_models_fault(qing, tagger, tmp_path):
+    folder = tmp_path / "names/1"
+    shutil.copytree(tagger[0], folder)
+    # The model answers the text that a server tries it out with, and fails on words that are not in that.
+    good = "warm-up 热身"
+    known = json.loads(qing("tokenize", "--model", folder, good).stdout)
+    weights = safetensors_numpy.load_file(folder / "model.safetensors")
+    (name,) = [name for name in weights if name.endswith("word_embeddings.weight")]
+    rows = numpy.full_like(weights[name], numpy.nan)
+    rows[known] = weights[name][known]
+    safetensors_numpy.save_file(weights | {name: rows}, folder / "model.safetensors", {"format": "pt"})
+    result = qing("predict", "--model", folder, good, "Nordwind", check=False)
+    assert result.returncode == 1 and "a score is not finite; check the model's weights" in result.stderr
+    with served(qing, tmp_path, ["Nordwind"]) as server:
+        assert ask(server, "/v1/models/names/tag", {"texts": [good]})[0] == 200
+        status, answer = ask(server, "/v1/models/names/tag", {"texts": [good, "Nordwind"]})
+        assert status == 500 and answer["code"] == "internal", answer
+        metrics = ask(server, "/metrics")[1].decode()
+    assert 'qing_model_failed_total{model="names"} 1' in metrics
+    assert 'qing_version_failed_total{model="names",version="1"} 1' in metrics
 
 
 def test_listings_of_the_command_name_the_task(qing, tagger):
