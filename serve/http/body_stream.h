@@ -11,7 +11,7 @@ namespace qing::serve {
 /// The pieces between the one who writes a body and the connection that sends it. Thread-safe.
 class BodyStream {
  public:
-  /// More unsent bytes than this close the connection: its client does not read.
+  /// So many unsent bytes beside the largest piece close the connection: its client does not read.
   static constexpr size_t kMostBytes = size_t{1} << 20;
 
   /// Appends to the body. A piece after end(), or for a client that has left, is dropped.

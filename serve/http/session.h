@@ -109,6 +109,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Routed routed_;
   std::shared_ptr<std::atomic<bool>> cancelled_;  // of the request that computes
   std::shared_ptr<BodyStream> stream_body_;       // the rest of the response in hand
+  size_t largest_piece_ = 0;                      // of that stream
   Clock::time_point begun_{}, deadline_ = Clock::time_point::max();
   std::chrono::milliseconds client_time_{0};  // Request-Timeout; 0: none
   std::uint64_t request_ = 0;                 // counts the connection's requests

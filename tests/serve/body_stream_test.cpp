@@ -120,6 +120,19 @@ TEST_F(BodyStreamTest, AClientThatDoesNotReadIsCutOff) {
   EXPECT_TRUE(handler.stream->closed());
 }
 
+// A piece may be larger than what the system buffers of a connection, and than what a client may leave unread.
+TEST_F(BodyStreamTest, ALargePieceArrivesWhole) {
+  RawClient client(transport->port());
+  client.send("GET / HTTP/1.0\r\n\r\n");
+  client.receive();
+  const std::string large(16 * BodyStream::kMostBytes, 'x');
+  handler.stream->write(large);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // the client begins to read late
+  handler.stream->write("last");
+  handler.stream->end();
+  EXPECT_EQ(rest(client).size(), sizeof "first," - 1 + large.size() + sizeof "last" - 1);
+}
+
 TEST_F(BodyStreamTest, AServerThatStopsEndsTheStream) {
   RawClient client(transport->port());
   client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
