@@ -61,8 +61,19 @@ void Session::drain() {
   }
   if (state_ != State::kStreaming) return;
   keep_ = false;
+  if (!stream_body_->farewell().empty()) return;
   end_stream();
   flush();
+}
+
+void Session::cut_off() {
+  if (state_ == State::kStreaming) {
+    add_piece(stream_body_->take().bytes);
+    add_piece(stream_body_->farewell());
+    end_stream();
+    flush();
+  }
+  close();
 }
 
 void Session::close() {

@@ -60,6 +60,8 @@ class Session : public std::enable_shared_from_this<Session> {
   /// The server stops: a connection between two requests goes now, one with a request after its response, and one whose
   /// first request is on its way if that does not come within linger_time.
   void drain();
+  /// The time for draining has passed: closes, and a stream that has not ended says so.
+  void cut_off();
   void close();
   /// Called now and then: acts if the time of what the session is doing has passed, or if its client has left
   /// unnoticed.

@@ -19,7 +19,7 @@ void Session::begin_stream(std::shared_ptr<BodyStream> stream) {
       if (const auto self = weak.lock(); self && self->state_ == State::kStreaming) self->take_pieces();
     });
   });
-  if (owner_.draining()) end_stream();
+  if (owner_.draining() && stream_body_->farewell().empty()) end_stream();
 }
 
 // RFC 9112, 7.1.

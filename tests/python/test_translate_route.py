@@ -4,6 +4,7 @@ import concurrent.futures
 import http.client
 import json
 import random
+import signal
 import time
 import urllib.parse
 
@@ -188,6 +189,24 @@ def test_other_routes_name_this_one(url):
     assert status in (404, 422)
     status, _, answer = ask(url.replace("/small/", "/none/"), {"texts": ["a"]})
     assert status == 404
+
+
+def test_a_server_that_stops_finishes_its_streams(qing, models):
+    server = RunningServer(qing.binary, "--port", 0, "--models", models)
+    try:
+        parts = urllib.parse.urlsplit(server.endpoint + "/v1/models/small/translate")
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+        texts = [sentence(25, i) for i in range(200)]
+        connection.request("POST", parts.path, json.dumps({"texts": texts, "stream": True, "max_tokens": 30}),
+                           {"Content-Type": "application/json"})  # fmt: skip
+        response = connection.getresponse()
+        first = response.readline()
+        server.process.send_signal(signal.SIGTERM)
+        events = [line for line in [first, *response] if line.startswith(b"event: ")]
+    finally:
+        code, _ = server.stop()
+    assert code == 0
+    assert events.count(b"event: translation\n") == len(texts) and events[-1] == b"event: end\n"
 
 
 def test_a_client_that_leaves_frees_its_place(qing, tmp_path):

@@ -138,6 +138,32 @@ TEST_F(BodyStreamTest, ALargePieceArrivesWhole) {
   EXPECT_EQ(client.take_all().size(), sizeof "first," - 1 + large.size() + sizeof "last" - 1);
 }
 
+TEST_F(BodyStreamTest, AServerThatStopsWaitsForAStreamThatEnds) {
+  handler.stream = std::make_shared<BodyStream>("cut off");
+  RawClient client(transport->port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 200);
+  std::thread stop([this] { transport->drain(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_FALSE(handler.stream->closed());
+  handler.stream->write("second");
+  handler.stream->end();
+  EXPECT_EQ(rest(client), "6\r\nfirst,\r\n6\r\nsecond\r\n0\r\n\r\n");
+  stop.join();
+}
+
+TEST_F(BodyStreamTest, AStreamThatEndsTooLateSaysThatItIsCutOff) {
+  limits.drain_time = std::chrono::milliseconds(300);
+  start();
+  handler.stream = std::make_shared<BodyStream>("cut off");
+  RawClient client(transport->port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 200);
+  transport->drain();
+  EXPECT_TRUE(handler.stream->closed());
+  EXPECT_EQ(rest(client), "6\r\nfirst,\r\n7\r\ncut off\r\n0\r\n\r\n");
+}
+
 TEST_F(BodyStreamTest, AServerThatStopsEndsTheStream) {
   RawClient client(transport->port());
   client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");

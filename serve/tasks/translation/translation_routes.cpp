@@ -145,6 +145,10 @@ HttpResponse written(const TranslationOutcome& outcome, const Model& model, cons
   return {200, writer.take(), {}};
 }
 
+HttpResponse stopping_response(size_t retry_after) {
+  return unavailable("stopping", "the server is stopping; try again later", retry_after);
+}
+
 HttpResponse outcome_response(const TranslationOutcome& outcome, const Model& model, const TranslationJob& job,
                               size_t retry_after) {
   using enum TranslationOutcome::Status;
@@ -155,8 +159,12 @@ HttpResponse outcome_response(const TranslationOutcome& outcome, const Model& mo
       return error_response(504, "deadline",
                             "the translation took longer than its time limit; send fewer or shorter texts");
     case kFailed: return Service::failure_response(outcome.error);
-    default: return unavailable("stopping", "the server is stopping; try again later", retry_after);
+    default: return stopping_response(retry_after);
   }
+}
+
+std::string event(std::string_view name, const std::string& data) {
+  return fmt::format("event: {}\ndata: {}\n\n", name, data);
 }
 
 // Server-sent events: "token" with a text so far, "translation" with a finished text, and then "end" or "error".
@@ -188,9 +196,7 @@ class Events {
   bool closed() const { return stream_->closed(); }
 
  private:
-  void send(std::string_view name, const std::string& data) {
-    stream_->write(fmt::format("event: {}\ndata: {}\n\n", name, data));
-  }
+  void send(std::string_view name, const std::string& data) { stream_->write(event(name, data)); }
   std::shared_ptr<BodyStream> stream_;
 };
 
@@ -254,7 +260,8 @@ class Translations {
   }
 
   void submit(TranslationJob job, const Request& request, const Limits& limits, const Routed::Reply& reply) {
-    const auto stream = request.stream ? std::make_shared<BodyStream>() : nullptr;
+    const HttpResponse stopping = stopping_response(limits.retry_after_seconds);
+    const auto stream = request.stream ? std::make_shared<BodyStream>(event("error", stopping.body)) : nullptr;
     const auto events = std::make_shared<Events>(stream);
     if (request.stream) {
       job.on_token = [events](size_t text, const std::string& so_far) { events->token(text, so_far); };
