@@ -124,8 +124,8 @@ class Service {
   /// Does the work and replies. Counts the request and the tokens. Refusal when the queue is full.
   void work(const Model& model, Work work, Routed::Reply reply);
   /// The same for work that the caller does itself: charges the tokens to the key, and counts the request and its
-  /// answer.
-  void count_work(const Model& model, const Routed::Reply& reply, std::int64_t tokens, const HttpResponse& response,
+  /// answer, whose `status` is 0 when nobody waits for it any more.
+  void count_work(const Model& model, const Routed::Reply& reply, std::int64_t tokens, int status,
                   std::chrono::steady_clock::duration time);
   /// The answer to a request on which a model threw: a Refusal's own, 500 for a ModelError, 422 for another DataError,
   /// else 500.

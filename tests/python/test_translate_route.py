@@ -209,6 +209,37 @@ def test_a_server_that_stops_finishes_its_streams(qing, models):
     assert events.count(b"event: translation\n") == len(texts) and events[-1] == b"event: end\n"
 
 
+def counted(endpoint):
+    """The figures of /metrics by their names with labels."""
+    lines = ask(endpoint + "/metrics")[2].decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+
+def test_a_client_that_leaves_is_no_failure_of_the_version(qing, models):
+    with served(qing, models) as endpoint:
+        texts = [sentence(28, i) for i in range(1000)]
+        events_of(endpoint + "/v1/models/small/translate", {"texts": texts, "beam_size": 1, "stream": True}, lines=1)
+        for _ in range(300):
+            found = counted(endpoint)
+            if found['qing_model_cancelled_total{model="small"}'] == "1":
+                break
+            time.sleep(0.1)
+        assert found['qing_model_cancelled_total{model="small"}'] == "1"
+        assert int(found['qing_model_tokens_total{model="small"}']) > 0
+        assert 'qing_version_failed_total{model="small",version="1"}' not in found
+
+
+def test_more_texts_than_may_ever_wait_are_not_to_be_sent_again(qing, tmp_path):
+    save_model(tmp_path / "small/1")
+    (tmp_path / "small/limits.json").write_text('{"queue_texts": 2}')
+    with served(qing, tmp_path) as endpoint:
+        url = endpoint + "/v1/models/small/translate"
+        assert len(translate(url, ["w1", "w2"])) == 2
+        status, headers, answer = ask(url, {"texts": ["w1", "w2", "w3"]})
+        assert status == 422 and "3 are more than the limit of 2" in answer["error"], answer
+        assert "Retry-After" not in headers
+
+
 def test_a_client_that_leaves_frees_its_place(qing, tmp_path):
     """With the places taken by clients that leave, a new request need not wait for their texts."""
     # So many tokens that the abandoned work would take far longer than the test waits.

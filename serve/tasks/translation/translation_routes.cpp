@@ -275,10 +275,16 @@ class Translations {
     job.on_end = [this, events, request, reply, begun = Clock::now(),
                   retry = limits.retry_after_seconds](const TranslationOutcome& outcome) {
       HttpResponse response = outcome_response(outcome, request.model, *request.asked, retry);
-      service_.count_work(request.model, reply, outcome.tokens, response, Clock::now() - begun);
+      const bool left = outcome.status == TranslationOutcome::Status::kLeft;
+      service_.count_work(request.model, reply, outcome.tokens, left ? 0 : response.status, Clock::now() - begun);
       if (request.stream) return events->end(response, request.model);
       reply(std::move(response));
     };
+    if (job.texts.size() > limits.queue_texts) {
+      throw Refusal(error_response(422, "unacceptable_field",
+                                   fmt::format("texts: {} are more than the limit of {} that may wait; send fewer",
+                                               job.texts.size(), limits.queue_texts)));
+    }
     if (!scheduler_.submit(std::move(job), limits.queue_texts)) refuse_full(request.model, limits);
     if (request.stream) reply(event_stream(stream));
   }
