@@ -1,8 +1,6 @@
 // The service's own protocol, below /v1/models.
 #include <qing/serve/protocols/protocols.h>
 
-#include <optional>
-
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/tasks/task.h>
@@ -122,9 +120,8 @@ Routed::Run show_model(Service& service, const Call& call) {
 // The body is JSON, unless the model is of a task that takes others, such as pictures.
 Routed::Run predict(Service& service, const Call& call) {
   const std::string_view name = call.parameter("name"), version = call.parameter("version");
-  const std::optional<Model> found = service.registry().find(name);
-  if (!found || found->classifier) require_json_body(call.head);
-  const Model any = service.any_model(name, call.key, version);
+  const Model any = service.any_model(name, call.key, version);  // first: other answers would tell of a hidden model
+  if (any.classifier) require_json_body(call.head);
   if (const Task* task = any.classifier ? nullptr : find_task(any.served->task())) {
     if (Routed::Run answered = task->answer(service, any, call)) return answered;
   }
