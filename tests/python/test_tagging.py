@@ -207,6 +207,21 @@ def test_a_served_tagger(qing, tagger, model_dir, tmp_path):
         assert ask(server, "/v1/models/names/tag", {"texts": [text]})[0] in (404, 503)
 
 
+def test_texts_and_tokens_are_counted(qing, tagger, model_dir, tmp_path):
+    shutil.copytree(tagger[0], tmp_path / "names/1")
+    shutil.copytree(model_dir, tmp_path / "mood/1")
+    with served(qing, tmp_path) as server:
+        answer = ask(server, "/v1/models/names/tag", {"texts": ["Greta Weber", "works", "for Nordwind"] * 100})[1]
+        ask(server, "/v1/models/mood/predict", {"texts": ["good", "bad"], "explain": True})
+        metrics = ask(server, "/metrics")[1].decode()
+    tokens = sum(result["tokens"] for result in answer["results"])
+    found = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
+    assert found['qing_model_texts_total{model="names"}'] == "300" and found['qing_model_tokens_total{model="names"}'] == str(tokens)
+    pieces = int(found['qing_model_compute_seconds_count{model="names"}'])
+    assert pieces > 1 and float(found['qing_model_compute_seconds_sum{model="names"}']) > 0
+    assert found['qing_model_texts_total{model="mood"}'] == "2" and int(found['qing_model_tokens_total{model="mood"}']) > 2
+
+
 def test_scores_that_are_not_finite_are_the_models_fault(qing, tagger, tmp_path):
     folder = tmp_path / "names/1"
     shutil.copytree(tagger[0], folder)
