@@ -256,6 +256,25 @@ def test_idx_files_are_trained_on_alone(qing, data, tmp_path):
     assert json.loads((tmp_path / "m/config.json").read_text())["architectures"] == ["ViTForImageClassification"]
 
 
+@pytest.mark.parametrize("form", ["idx", "table"])
+def test_a_resumed_training_notices_other_labels_and_pictures(qing, data, tmp_path, form):
+    images, labels = squares(60, 4)
+    if form == "idx":
+        file, changed = tmp_path / "t-images-idx3-ubyte.gz", tmp_path / "t-labels-idx1-ubyte.gz"
+        write_idx(file, images)
+        write_idx(changed, labels)
+    else:
+        file, changed = tmp_path / "list.csv", tmp_path / "0.png"
+        file.write_text("path,label\n" + "".join(f"{i}.png,{LABELS[label]}\n" for i, label in enumerate(labels)))
+        for i, image in enumerate(images):
+            (tmp_path / f"{i}.png").write_bytes(png(image))
+    out = tmp_path / "m"
+    qing("train", "--task", "image", "--data", file, "--dev-share", 0, *SMALL, "--out", out)
+    write_idx(changed, 1 - labels) if form == "idx" else changed.write_bytes(png(255 - images[0]))
+    result = qing("train", "--out", out, "--resume", "--epochs", 5, check=False)
+    assert result.returncode != 0 and file.name in result.stderr, result.stderr
+
+
 def test_bad_pictures_stop_the_training_or_are_left_out(qing, data, tmp_path):
     folder = tmp_path / "pictures"
     images, labels = squares(40, 3)
