@@ -118,6 +118,7 @@ def test_the_data_say_which_scheme(qing, tmp_path):
 @pytest.mark.parametrize(("content", "why"), [
     ("EU B-ORG\nrejects\n", ":2: has a word without a tag"),
     ("EU NOUN\n", ":1: the tag 'NOUN' is neither O nor"),
+    ("a O\n\nEU B-ORG\nrejects VERB\n", ":4: the tag 'VERB' is neither O nor"),
     ("EU O\n", "no sentence has an entity"),
     ("\n", "has no sentences"),
 ])  # fmt: skip
