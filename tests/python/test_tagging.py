@@ -69,6 +69,14 @@ def test_predict_prints_entities(qing, tagger):
     assert all(("你好 " + text)[entity["begin"] : entity["end"]] == entity["text"] for entity in found)
 
 
+def test_an_error_names_the_line(qing, tagger):
+    lines = [b"Greta Weber works\n"] * 150
+    lines[130] = b"\xff\n"
+    command = [str(qing.binary), "predict", "--model", str(tagger[0])]
+    result = subprocess.run(command, input=b"".join(lines), capture_output=True, timeout=300)
+    assert result.returncode == 1 and b"stdin:131: " in result.stderr and b"text 2" not in result.stderr, result.stderr
+
+
 def test_transformers_gives_equal_logits(qing, tagger, files):
     """The entities follow from the logits of AutoModelForTokenClassification: at the first token of each word."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")

@@ -5,6 +5,7 @@ import http.client
 import json
 import random
 import signal
+import subprocess
 import time
 import urllib.parse
 
@@ -99,6 +100,14 @@ def test_models_of_other_families_are_translated_with_and_served(qing, tmp_path,
     with served(qing, tmp_path / "models") as endpoint:
         found = translate(endpoint + "/v1/models/small/translate", [text], beam_size=4, max_tokens=20)
     assert found[0]["text"] == expected
+
+
+def test_an_error_of_the_command_names_the_line(qing, models):
+    lines = [b"w1 w2\n"] * 100
+    lines[80] = b"\xff\n"
+    command = [str(qing.binary), "translate", "--model", str(models / "small/1"), "--beam", "1", "--max-tokens", "2"]
+    result = subprocess.run(command, input=b"".join(lines), capture_output=True, timeout=300)
+    assert result.returncode == 1 and b"stdin:81: byte 0 is not UTF-8" in result.stderr, result.stderr
 
 
 def test_answers_do_not_depend_on_other_requests(url):
