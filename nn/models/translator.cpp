@@ -65,6 +65,7 @@ std::shared_ptr<const Translator> Translator::load(const std::filesystem::path& 
                                   tokenizer.vocab_size()));
     }
     pack_for_inference(*loaded.model, precision);
+    loaded.options.best = 1;  // a translation is the best sequence of its pieces
     return std::make_shared<Translator>(std::move(loaded.model), std::move(tokenizer),
                                         std::vector<TranslationDirection>{}, loaded.options, precision);
   }

@@ -63,7 +63,7 @@ class Translator final : public TaskModel {
   /// The direction of a request that gives one or both languages, or neither ("" for what is not given). ValueError,
   /// naming the directions, when none fits or several do.
   TranslationDirection direction(std::string_view from, std::string_view to) const;
-  /// The options of the model's folder; of qing's own models beam_size 4.
+  /// The options of the model's folder, with `best` 1; of qing's own models beam_size 4.
   const DecodingOptions& options() const { return options_; }
 
   /// Cuts a text into pieces: its lines, and lines with more tokens than the model takes at the ends of sentences, else

@@ -102,6 +102,24 @@ def test_models_of_other_families_are_translated_with_and_served(qing, tmp_path,
     assert found[0]["text"] == expected
 
 
+def test_options_of_the_folder_give_way_to_those_asked_for(qing, tmp_path):
+    folder, text = tmp_path / "models/small/1", sentence(9, 9)
+    save_model(folder)
+    expected = {beams: qing("translate", "--model", folder, "--beam", beams, "--max-tokens", 20, text).stdout for beams in (1, 4)}
+    settings = json.loads((folder / "generation_config.json").read_text())
+
+    def write(**changes):
+        (folder / "generation_config.json").write_text(json.dumps(settings | changes))
+
+    write(num_beams=4, num_return_sequences=4)
+    assert qing("translate", "--model", folder, "--beam", 1, "--max-tokens", 20, text).stdout == expected[1]
+    write(num_beams=1, do_sample=True, temperature=5.0)
+    assert qing("translate", "--model", folder, "--beam", 4, "--max-tokens", 20, text).stdout == expected[4]
+    with served(qing, tmp_path / "models") as endpoint:
+        found = translate(endpoint + "/v1/models/small/translate", [text], beam_size=4, max_tokens=20)
+        assert found[0]["text"] + "\n" == expected[4]
+
+
 def test_an_error_of_the_command_names_the_line(qing, models):
     lines = [b"w1 w2\n"] * 100
     lines[80] = b"\xff\n"

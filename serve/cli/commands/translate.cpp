@@ -31,6 +31,7 @@ struct TranslateArguments : TextArguments {
 nn::DecodingOptions decoding_options(const TranslateArguments& arguments, const nn::Translator& model) {
   nn::DecodingOptions options = model.options();
   options.beam_size = arguments.beam.value_or(options.beam_size);
+  if (options.beam_size > 1) options.temperature = 0;  // a beam is searched and not drawn
   options.max_tokens = arguments.max_tokens.value_or(options.max_tokens);
   options.length_penalty = arguments.length_penalty.value_or(options.length_penalty);
   return options;

@@ -73,8 +73,9 @@ std::string language(const json::object& body, std::string_view name) {
 nn::DecodingOptions options_of(const json::object& body, const nn::Translator& translator) {
   nn::DecodingOptions options = translator.options();
   const std::int64_t most = std::min(kMostTokens, translator.model().config().max_tokens);
-  options.temperature = real(body, "temperature", 0, 100, options.temperature);
-  options.beam_size = whole(body, "beam_size", 1, kMostBeams, options.temperature > 0 ? 1 : options.beam_size);
+  const std::int64_t beams = whole(body, "beam_size", 1, kMostBeams, 0);  // 0: not given
+  options.temperature = real(body, "temperature", 0, 100, beams > 1 ? 0 : options.temperature);
+  options.beam_size = beams > 0 ? beams : options.temperature > 0 ? 1 : std::min(kMostBeams, options.beam_size);
   if (options.temperature > 0 && options.beam_size > 1) {
     refuse_field("temperature: tokens are drawn with beam_size 1 only; leave one of the two out");
   }
