@@ -77,6 +77,9 @@ std::shared_ptr<const Translator> Translator::load(const std::filesystem::path& 
 
 TranslationDirection Translator::direction(std::string_view from, std::string_view to) const {
   if (directions_.empty()) {
+    if (!from.empty()) {
+      throw ValueError("the model's folder does not say which languages it reads; leave the source language out");
+    }
     TranslationDirection any{std::string(from), std::string(to)};
     tags(any);  // refuses a language without a token
     return any;

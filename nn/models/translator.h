@@ -61,7 +61,7 @@ class Translator final : public TaskModel {
   /// What the model was trained for; empty when its folder does not say it.
   const std::vector<TranslationDirection>& directions() const { return directions_; }
   /// The direction of a request that gives one or both languages, or neither ("" for what is not given). ValueError,
-  /// naming the directions, when none fits or several do.
+  /// naming the directions, when none fits or several do, and for a `from` when directions() is empty.
   TranslationDirection direction(std::string_view from, std::string_view to) const;
   /// The options of the model's folder, with `best` 1; of qing's own models beam_size 4.
   const DecodingOptions& options() const { return options_; }

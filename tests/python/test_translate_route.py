@@ -118,6 +118,10 @@ def test_options_of_the_folder_give_way_to_those_asked_for(qing, tmp_path):
     with served(qing, tmp_path / "models") as endpoint:
         found = translate(endpoint + "/v1/models/small/translate", [text], beam_size=4, max_tokens=20)
         assert found[0]["text"] + "\n" == expected[4]
+    write(num_beams=60)
+    with served(qing, tmp_path / "models") as endpoint:
+        url = endpoint + "/v1/models/small/translate"
+        assert translate(url, [text], max_tokens=20) == translate(url, [text], beam_size=16, max_tokens=20)
 
 
 def test_an_error_of_the_command_names_the_line(qing, models):
@@ -203,6 +207,7 @@ def test_streams_give_tokens_and_finished_texts(url):
     ({"texts": ["a"], "top_p": 0}, "top_p"),
     ({"texts": ["a"], "target": 3}, "target"),
     ({"texts": ["a"], "target": "xx"}, "target"),
+    ({"texts": ["a"], "source": "xx"}, "source: the model's folder does not say"),
     ({"texts": ["a"], "stream": 1}, "stream"),
     ({"texts": ["a"], "unknown": 1}, "unknown"),
 ])  # fmt: skip

@@ -249,9 +249,13 @@ class Translations {
                        .key = reply.key,
                        .on_end = {}};
     job.options = options_of(body, *job.translator);
+    const std::string source = language(body, "source"), target = language(body, "target");
     try {
-      job.direction = job.translator->direction(language(body, "source"), language(body, "target"));
-    } catch (const ValueError& error) { refuse_field(fmt::format("target: {}", error.what())); }
+      job.direction = job.translator->direction(source, target);
+    } catch (const ValueError& error) {
+      const bool of_source = !source.empty() && job.translator->directions().empty();
+      refuse_field(fmt::format("{}: {}", of_source ? "source" : "target", error.what()));
+    }
     *reply.deadline = std::min(*reply.deadline, Clock::now() + limits.predict_time);
     job.deadline = *reply.deadline;
     *reply.note = {model.name, model.version, job.texts.size()};
