@@ -44,7 +44,12 @@ std::shared_ptr<const ImageClassifier> ImageClassifier::load(const std::filesyst
     throw ValueError(fmt::format("precision: {}; a residual network computes in f32", name_of(precision)));
   }
   std::unique_ptr<UnaryModule> network = load_image_network(directory, config);
-  return std::make_shared<const ImageClassifier>(std::move(config), std::move(network), precision);
+  try {
+    return std::make_shared<const ImageClassifier>(std::move(config), std::move(network), precision);
+  } catch (const ValueError& error) {  // of folding a network with a weight that is not finite
+    throw DataError(fmt::format("{}: {}; save the model again, or train it anew",
+                                open_weights(directory).path().string(), error.what()));
+  }
 }
 
 ImageClassifier::ImageClassifier(ImageConfig config, std::unique_ptr<UnaryModule> network, DType precision)

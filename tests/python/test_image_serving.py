@@ -248,6 +248,19 @@ def test_scores_that_are_not_finite_are_the_models_fault(qing, classifier, tmp_p
         assert post(server, png(numpy.zeros((12, 12), "uint8")), "image/png")[0] == 200
 
 
+def test_weights_that_are_not_finite_are_refused_by_their_file(qing, classifier, tmp_path):
+    folder, picture = tmp_path / "m", tmp_path / "a.png"
+    shutil.copytree(classifier[0], folder)
+    picture.write_bytes(png(squares(1, 1)[0][0]))
+    weights = safetensors_numpy.load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    safetensors_numpy.save_file(weights | {"conv1.weight": weights["conv1.weight"] * numpy.float32("nan")},
+                                folder / "model.safetensors", {"format": "pt"})  # fmt: skip
+    result = qing("predict", "--model", folder, picture, check=False)
+    assert result.returncode == 1
+    assert f"{folder / 'model.safetensors'}: conv1: filter 0 is not finite" in result.stderr, result.stderr
+
+
 def test_idx_files_are_trained_on_alone(qing, data, tmp_path):
     told = json.loads(qing("train", "--task", "image", "--data", data / "t-images-idx3-ubyte.gz", "--dev-share", 0, "--network",
                            "vit", "--patch", 4, "--layers", 1, "--width", 32, "--optimizer", "adamw", "--lr", 2e-3, "--epochs",
