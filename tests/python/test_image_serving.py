@@ -6,14 +6,18 @@ import io
 import json
 import shutil
 import struct
+import sys
 import urllib.error
 import urllib.request
 
 import numpy
 import pytest
 import safetensors.numpy as safetensors_numpy
-from conftest import served
+from conftest import ROOT, served
 from PIL import Image
+
+sys.path.insert(0, str(ROOT / "serve/sdk/python"))
+from maas_sdk import MaaSClient
 
 SMALL = ["--widths", "8,16", "--epochs", 4, "--batch", 32, "--flip", 0, "--crop-padding", 1]
 LABELS = ["left", "right"]
@@ -182,6 +186,14 @@ def test_the_model_says_what_it_takes(server):
         described = json.load(answer)
     assert described["inputs"] == [{"name": "image", "datatype": "UINT8", "shape": [-1, 12, 12, 1]}]
     assert [output["shape"] for output in described["outputs"]] == [[-1], [-1, 2]]
+
+
+def test_the_python_client_sends_as_many_pictures_as_the_server_takes(server):
+    with urllib.request.urlopen(server + "/v1/models/squares") as answer:
+        assert json.load(answer)["limits"]["images"] == 64
+    images, labels = squares(150, 9)
+    with MaaSClient(endpoint=server, batch_size=1000) as client:
+        assert client.get_model("squares").predict(list(images)) == [LABELS[label] for label in labels]
 
 
 def test_explanations_are_pictures_whose_weights_sum_to_the_difference(server):

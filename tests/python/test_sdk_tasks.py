@@ -103,6 +103,14 @@ def test_entities(service):
     assert [len(found) for found in both(endpoint, "names", lambda model: model.tag(["a", "", "b"]))] == [1, 0, 1]
 
 
+def test_pictures_are_sent_in_batches_of_their_own_limit(service):
+    endpoint, asked = service
+    picture = b"\x89PNG\r\n\x1a\n"
+    with MaaSClient(endpoint=endpoint, batch_size=1000) as client:
+        assert len(client.get_model("clothes").predict([picture] * 100)) == 100
+    assert sorted(len(body["images"]) for _, body in asked) == [36, 64]
+
+
 def test_pictures(service, tmp_path):
     endpoint, asked = service
     numpy, image = pytest.importorskip("numpy"), pytest.importorskip("PIL.Image")

@@ -78,7 +78,10 @@ void write_members(JsonWriter& json, const Service& service, const Model& model,
   }
   const Limits limits = service.limits(model);
   json.key("limits").begin_object().member("texts", limits.texts).member("explained_texts", limits.explained_texts);
-  json.member("text_bytes", limits.text_bytes).member("body_bytes", limits.body_bytes).end();
+  json.member("text_bytes", limits.text_bytes).member("body_bytes", limits.body_bytes);
+  const Task* const task = find_task(model.served->task());
+  if (task != nullptr && task->most_pictures() > 0) json.member("images", task->most_pictures());
+  json.end();
 }
 
 HttpResponse model_response(const Service& service, const Model& model, bool may_administer) {
