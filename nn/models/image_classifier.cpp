@@ -47,8 +47,8 @@ std::shared_ptr<const ImageClassifier> ImageClassifier::load(const std::filesyst
   try {
     return std::make_shared<const ImageClassifier>(std::move(config), std::move(network), precision);
   } catch (const ValueError& error) {  // of folding a network with a weight that is not finite
-    throw DataError(fmt::format("{}: {}; save the model again, or train it anew",
-                                open_weights(directory).path().string(), error.what()));
+    throw DataError(
+        fmt::format("{}: {}; save the model again, or train it anew", open_weights(directory).path(), error.what()));
   }
 }
 
