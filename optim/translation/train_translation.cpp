@@ -91,6 +91,7 @@ class TranslationTraining {
       : options_(options),
         rng_(options.seed),
         start_(starting_translation(pairs, options, rng_)),
+        pairs_(std::ssize(pairs)),
         examples_(fitting(encode_pairs(pairs, start_.tokenizer), options).examples),
         run_({.name = "train_translation",
               .part = "translation",
@@ -123,8 +124,10 @@ class TranslationTraining {
     const auto save = [this](const std::filesystem::path& folder) {
       nn::save_translation_model(folder, model(), start_.tokenizer, start_.directions);
     };
-    return run_.run(model(), optimizer, source, rng_, average_ ? &*average_ : nullptr, save, out, on_progress,
-                    on_epoch);
+    TrainResult result =
+        run_.run(model(), optimizer, source, rng_, average_ ? &*average_ : nullptr, save, out, on_progress, on_epoch);
+    result.left_out = pairs_ - std::ssize(examples_);
+    return result;
   }
 
  private:
@@ -157,6 +160,7 @@ class TranslationTraining {
   const TrainOptions& options_;
   Generator rng_, chunk_rng_;
   nn::TranslationFolder start_;
+  const int64_t pairs_;
   const std::vector<TranslationExample> examples_;
   const std::shared_ptr<const nn::TokenBatchSampler> sampler_ = make_sampler();
   // Preparing a batch takes a small part of a step's time, so there are no workers.
