@@ -85,7 +85,7 @@ void Session::close() {
   source_.reset();
   if (cancelled_) *cancelled_ = true;
   if (stream_body_) stream_body_->close();
-  owner_.body_bytes() -= std::exchange(body_bytes_, 0);
+  release_body();
   error_code ignored;
   socket_.close(ignored);
   owner_.closed(this);

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include <boost/asio/ip/tcp.hpp>
 
@@ -98,6 +99,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void take_from_source(std::uint64_t request, std::string piece);
   void linger();
   void account_body();
+  void release_body() { owner_.body_bytes() -= std::exchange(body_bytes_, 0); }
   Clock::time_point answer_by() const;
 
   SessionOwner& owner_;

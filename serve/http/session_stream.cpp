@@ -43,6 +43,7 @@ void Session::take_pieces() {
 void Session::end_stream() {
   stream_body_->close();
   stream_body_ = nullptr;
+  release_body();
   if (chunked_) out_ += "0\r\n\r\n";
   state_ = State::kWriting;
   deadline_ = Clock::now() + owner_.limits().idle_time;

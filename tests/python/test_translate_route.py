@@ -268,7 +268,14 @@ def test_more_texts_than_may_ever_wait_are_not_to_be_sent_again(qing, tmp_path):
         url = endpoint + "/v1/models/small/translate"
         assert len(translate(url, ["w1", "w2"])) == 2
         status, headers, answer = ask(url, {"texts": ["w1", "w2", "w3"]})
-        assert status == 422 and "3 are more than the limit of 2" in answer["error"], answer
+        assert status == 422 and "more than the limits of 2 texts and " in answer["error"], answer
+        assert "Retry-After" not in headers
+    (tmp_path / "small/limits.json").write_text('{"queue_tokens": 100}')
+    with served(qing, tmp_path) as endpoint:
+        url = endpoint + "/v1/models/small/translate"
+        assert len(translate(url, ["w1 " * 80])) == 1
+        status, headers, answer = ask(url, {"texts": ["w1 " * 80, "w1 " * 80]})
+        assert status == 422 and "164 tokens are more than" in answer["error"] and "100 tokens" in answer["error"], answer
         assert "Retry-After" not in headers
 
 

@@ -138,6 +138,27 @@ TEST_F(BodyStreamTest, ALargePieceArrivesWhole) {
   EXPECT_EQ(client.take_all().size(), sizeof "first," - 1 + large.size() + sizeof "last" - 1);
 }
 
+// A route may make a stream of what the request holds, which therefore counts until the end of the stream.
+TEST_F(BodyStreamTest, TheBodyOfARequestCountsUntilItsStreamEnds) {
+  limits.bodies_bytes = 100;
+  start();
+  const std::string request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 80\r\n\r\n" + std::string(80, 'x');
+  RawClient first(transport->port());
+  first.send(request);
+  EXPECT_EQ(first.receive().status, 200);
+  RawClient second(transport->port());
+  second.send(request);
+  EXPECT_EQ(second.receive().status, 503);
+  handler.stream->end();
+  int status = 503;
+  for (int i = 0; i < 500 && status == 503; ++i) {
+    RawClient later(transport->port());
+    later.send(request);
+    status = later.receive().status;
+  }
+  EXPECT_EQ(status, 200);
+}
+
 TEST_F(BodyStreamTest, AServerThatStopsWaitsForAStreamThatEnds) {
   handler.stream = std::make_shared<BodyStream>("cut off");
   RawClient client(transport->port());

@@ -133,13 +133,18 @@ void write_translation(JsonWriter& writer, const nn::Translation& translation, s
   writer.end();
 }
 
+// The source of a translation, if anything of the answer is made of it: the texts are not kept twice otherwise.
+std::string_view source_of(const TranslationJob& asked, size_t text) {
+  return asked.options.alignment ? std::string_view(asked.texts[text]) : std::string_view();
+}
+
 HttpResponse written(const TranslationOutcome& outcome, const Model& model, const TranslationJob& job) {
   JsonWriter writer;
   writer.begin_object().member("model", model.name).member("version", std::to_string(model.version));
   writer.key("translations").begin_array();
   for (size_t i = 0; i < outcome.translations.size(); ++i) {
     writer.begin_object();
-    write_translation(writer, outcome.translations[i], job.texts[i], job.options.alignment);
+    write_translation(writer, outcome.translations[i], source_of(job, i), job.options.alignment);
     writer.end();
   }
   writer.end().end();
@@ -212,7 +217,7 @@ HttpResponse event_stream(const std::shared_ptr<BodyStream>& stream) {
 
 struct Request {
   Model model;
-  std::shared_ptr<const TranslationJob> asked;  // texts and options, for the answer
+  std::shared_ptr<const TranslationJob> asked;  // options, and texts for alignments, for the answer
   bool stream = false;
 };
 
@@ -227,7 +232,9 @@ class Translations {
     return [this, model](const std::string& body, const Routed::Reply& reply) {
       const Limits limits = service_.limits(model);
       *reply.note = {model.name, model.version, 0};
-      if (!scheduler_.would_admit(model.served.get(), limits.queue_texts)) refuse_full(model, limits);
+      if (!scheduler_.would_admit(model.served.get(), limits.queue_texts, limits.queue_tokens)) {
+        refuse_full(model, limits);
+      }
       const json::value parsed = protocols::parse_json(body, limits);
       const json::object& object = protocols::as_object(parsed, R"({"texts": ["..."]})");
       translate(model, object, limits, reply);
@@ -259,7 +266,10 @@ class Translations {
     *reply.deadline = std::min(*reply.deadline, Clock::now() + limits.predict_time);
     job.deadline = *reply.deadline;
     *reply.note = {model.name, model.version, job.texts.size()};
-    const Request request{model, std::make_shared<TranslationJob>(job), protocols::flag_of(body, "", "stream", false)};
+    const auto asked = std::make_shared<TranslationJob>();
+    asked->options = job.options;
+    if (job.options.alignment) asked->texts = job.texts;
+    const Request request{model, asked, protocols::flag_of(body, "", "stream", false)};
     if (job.texts.empty()) return reply(outcome_response({}, model, job, limits.retry_after_seconds));
     submit(std::move(job), request, limits, reply);
   }
@@ -271,7 +281,7 @@ class Translations {
     if (request.stream) {
       job.on_token = [events](size_t text, const std::string& so_far) { events->token(text, so_far); };
       job.on_text = [events, asked = request.asked](size_t text, const nn::Translation& translation) {
-        events->translation(text, translation, asked->texts[text], asked->options.alignment);
+        events->translation(text, translation, source_of(*asked, text), asked->options.alignment);
       };
       job.left = [events] { return events->closed(); };
     } else {
@@ -285,20 +295,27 @@ class Translations {
       if (request.stream) return events->end(response, request.model);
       reply(std::move(response));
     };
-    if (job.texts.size() > limits.queue_texts) {
-      throw Refusal(error_response(422, "unacceptable_field",
-                                   fmt::format("texts: {} are more than the limit of {} that may wait; send fewer",
-                                               job.texts.size(), limits.queue_texts)));
-    }
-    if (!scheduler_.submit(std::move(job), limits.queue_texts)) refuse_full(request.model, limits);
+    require_fits(job, limits);
+    if (!scheduler_.submit(std::move(job), limits.queue_texts, limits.queue_tokens)) refuse_full(request.model, limits);
     if (request.stream) reply(event_stream(stream));
   }
 
   [[noreturn]] static void refuse_full(const Model& model, const Limits& limits) {
-    throw Refusal(unavailable(
-        "queue_full",
-        fmt::format("limit of {} waiting texts of model '{}' reached; try again later", limits.queue_texts, model.name),
-        limits.retry_after_seconds));
+    throw Refusal(unavailable("queue_full",
+                              fmt::format("limit of {} waiting texts or {} waiting tokens of model '{}' reached; try "
+                                          "again later",
+                                          limits.queue_texts, limits.queue_tokens, model.name),
+                              limits.retry_after_seconds));
+  }
+  // A request that could never wait is refused for good.
+  static void require_fits(const TranslationJob& job, const Limits& limits) {
+    size_t tokens = 0;
+    for (const std::string& text : job.texts) tokens += TranslationScheduler::estimated_tokens(text);
+    if (job.texts.size() <= limits.queue_texts && tokens <= limits.queue_tokens) return;
+    throw Refusal(error_response(422, "unacceptable_field",
+                                 fmt::format("texts: {} that cost as much as {} tokens are more than the limits of {} "
+                                             "texts and {} tokens that may wait; send fewer",
+                                             job.texts.size(), tokens, limits.queue_texts, limits.queue_tokens)));
   }
 
   Service& service_;
