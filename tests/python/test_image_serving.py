@@ -239,7 +239,10 @@ def test_a_picture_of_too_many_pixels_is_refused(server):
 
 def test_texts_are_sent_to_another_route(server):
     status, answer = post(server, b'{"texts": ["hello"]}', "application/json")
-    assert status == 422
+    assert status == 422 and answer["error"].startswith("texts: "), answer
+    for route in ("tag", "translate"):
+        status, answer = post(server, b'{"texts": ["hello"]}', "application/json", f"/v1/models/squares/{route}")
+        assert status == 422 and "POST /v1/models/squares/predict" in answer["error"], answer
 
 
 def test_scores_that_are_not_finite_are_the_models_fault(qing, classifier, tmp_path):
