@@ -12,6 +12,7 @@
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/linear.h>
+#include <qing/nn/models/model_error.h>
 #include <qing/nn/staged_directory.h>
 #include <qing/tensor/errors.h>
 

@@ -11,6 +11,7 @@
 #include <qing/autograd/ops.h>
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/layers/linear.h>
+#include <qing/nn/models/model_error.h>
 #include <qing/nn/models/parameter_names.h>
 #include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/tag_units.h>

@@ -9,19 +9,12 @@
 #include <vector>
 
 #include <qing/tensor/dtype.h>
-#include <qing/tensor/errors.h>
 
 namespace qing::nn {
 
 /// Names of tasks, as config.json has them in its member "task". A file without it is of a classifier or, if it has
 /// no head, of sentence embeddings.
 inline constexpr std::string_view kClassification = "classification";
-
-/// A result that is not finite: the fault is the model's, whose weights are to be checked, and not its input's.
-class ModelError : public DataError {
- public:
-  using DataError::DataError;
-};
 
 /// A tensor that a model takes or gives, in the terms of the Open Inference Protocol (V2).
 struct TensorDescription {
@@ -48,13 +41,13 @@ class TaskModel {
   /// Whether this model can answer in place of `other` without a client noticing: the same task and classes.
   virtual bool can_replace(const TaskModel& other) const;
   /// Computes one small input, so that a model which cannot answer is found before it replaces another. Throws what an
-  /// answer would throw; ModelError for a result that is not finite.
+  /// answer would throw; DataError for a result that is not finite.
   virtual void try_out() const = 0;
 };
 
 /// The task of the model in a folder: the member "task" of its config.json. Without it, an architecture that
 /// transformers calls ...ForTokenClassification is "tagging", ...ForImageClassification is "image", and one that
-/// translates (Marian, M2M-100, BART, mBART, T5) is "translation"; all else, and a folder without a config.json, is
+/// translates (Marian, M2M-100, T5) is "translation"; all else, and a folder without a config.json, is
 /// "classification". IoError; DataError naming the file when it is not JSON or the task is not a name.
 std::string task_of(const std::filesystem::path& folder);
 /// DataError naming the folder's config.json, its task and the one that is wanted, unless they are the same.

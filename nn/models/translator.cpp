@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <qing/nn/layers/linear.h>
+#include <qing/nn/models/model_error.h>
 #include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/sentence_ends.h>
 #include <qing/nn/models/translation_import.h>

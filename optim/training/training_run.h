@@ -53,7 +53,6 @@ struct TrainResult {
   bool early_stopped;    ///< patience ran out
   int64_t resumed_from;  ///< the step of the checkpoint, 0 without one
   int64_t total_steps;   ///< number of steps by the options
-  int64_t left_out = 0;  ///< examples that are too long, of recipes that leave these out
 };
 
 /// Called after every step; training ends early when it returns false.

@@ -111,8 +111,8 @@ class TranslationTraining {
     if (options.ema > 0) average_.emplace(model().parameters(), ema_with_warmup(options.ema));
   }
 
-  TrainResult run(const std::filesystem::path& out, const OnProgress& on_progress,
-                  const std::function<void(int64_t)>& on_epoch) {
+  TranslationTrainResult run(const std::filesystem::path& out, const OnProgress& on_progress,
+                             const std::function<void(int64_t)>& on_epoch) {
     AdamW optimizer(translation_groups(model(), options_));
     const LossSource source = losses_of(
         loader_,
@@ -201,9 +201,9 @@ nn::TranslationConfig new_translation_config(const TrainOptions& o, const nn::To
   return config;
 }
 
-TrainResult train_translation(std::span<const TranslationPair> pairs, const TrainOptions& options,
-                              const std::filesystem::path& out, const OnProgress& on_progress,
-                              const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
+TranslationTrainResult train_translation(std::span<const TranslationPair> pairs, const TrainOptions& options,
+                                         const std::filesystem::path& out, const OnProgress& on_progress,
+                                         const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
   check_translation(pairs, options);
   return TranslationTraining(pairs, options, run).run(out, on_progress, on_epoch);
 }

@@ -52,7 +52,7 @@ struct ModelStatistics {
   Counter expired = 0;    ///< not started by their deadline
   Counter cancelled = 0;  ///< dropped because the client had left, or had got its 504
   Counter failed = 0;     ///< the model threw
-  Counter texts = 0;      ///< computed; pictures, of a model for these
+  Counter texts = 0;      ///< computed
   Counter tokens = 0;     ///< computed, special ones included
   Counter cached = 0;     ///< texts answered from the cache
   Counter batches = 0;    ///< computed
@@ -62,7 +62,7 @@ struct ModelStatistics {
   Histogram batch_texts{size_buckets()};
   Histogram batch_tokens{size_buckets()};
   Histogram queue_seconds{seconds_buckets()};    ///< from admission to a request's first text taken
-  Histogram compute_seconds{seconds_buckets()};  ///< of a batch, or of a piece of work of another task
+  Histogram compute_seconds{seconds_buckets()};  ///< of a batch
   Counter shadow_texts = 0;                      ///< answered by a shadow version too
   Counter shadow_agreed = 0;                     ///< of these, with the same label
   Counter shadow_difference = 0;  ///< of their scores: the mean over the labels, summed over the texts, in millionths

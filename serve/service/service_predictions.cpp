@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/nn/models/model_error.h>
 #include <qing/serve/common/log.h>
 #include <qing/serve/service/service.h>
 #include <qing/tensor/errors.h>
@@ -269,21 +270,21 @@ void Service::work(const Model& model, Work work, Routed::Reply reply) {
   if (!queued) refuse_full(model);
 }
 
-void Service::count_work(const Model& model, const Routed::Reply& reply, std::int64_t tokens, int status,
-                         std::chrono::steady_clock::duration time) {
+void Service::count_work(const Model& model, const Routed::Reply& reply, std::int64_t tokens,
+                         const HttpResponse& response, std::chrono::steady_clock::duration time) {
   if (keys_ != nullptr && !reply.key.empty() && tokens > 0) keys_->charge_tokens(reply.key, tokens);
   const std::shared_ptr<ModelStatistics> statistics = statistics_.model(model.name);
   ++statistics->requests;
   statistics->tokens += static_cast<std::uint64_t>(tokens);
   statistics->compute_seconds.observe(std::chrono::duration<double>(time).count());
-  if (status == 0) {
+  if (response.status == 0) {
     ++statistics->cancelled;
     return;
   }
   statistics->texts += reply.note->texts;
-  if (status == 504) ++statistics->expired;
-  if (status == 500) ++statistics->failed;
-  versions_.add(model.name, model.version, status >= 500, time);
+  if (response.status == 504) ++statistics->expired;
+  if (response.status == 500) ++statistics->failed;
+  versions_.add(model.name, model.version, response.status >= 500, time);
 }
 
 HttpResponse Service::failure_response(const std::exception_ptr& error) { return failure(error); }

@@ -2,7 +2,6 @@
 // std::unique_ptr<const Task> make_NAME(). CMake makes the table of these functions from the folders' names.
 #pragma once
 
-#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -59,8 +58,6 @@ class Task {
   /// Answers POST /v1/models/{name}/predict for a model of this task, whatever the type of the body. Nothing:
   /// such a request is refused with 422, which names route().
   virtual Routed::Run answer(Service& service, const Model& model, const Call& call) const;
-  /// Pictures that answer() takes at a time, as the description of a model says it. 0: the model takes none.
-  virtual size_t most_pictures() const { return 0; }
   /// Answers POST /v2/models/{name}/infer for a model of this task (Open Inference Protocol), whose tensors are
   /// TaskModel::inputs() and outputs(). Without an implementation a Refusal with 422 that names route().
   virtual Routed::Run infer(Service& service, const Model& model, const Call& call) const;

@@ -130,12 +130,12 @@ TEST_F(BodyStreamTest, ALargePieceArrivesWhole) {
   RawClient client(transport->port());
   client.send("GET / HTTP/1.0\r\n\r\n");
   client.receive();
-  const std::string large(16 * BodyStream::kMostBytes, 'x');
+  const std::string large(8 * BodyStream::kMostBytes, 'x');
   handler.stream->write(large);
   std::this_thread::sleep_for(std::chrono::milliseconds(100));  // the client begins to read late
   handler.stream->write("last");
   handler.stream->end();
-  EXPECT_EQ(client.take_all().size(), sizeof "first," - 1 + large.size() + sizeof "last" - 1);
+  EXPECT_EQ(rest(client).size(), sizeof "first," - 1 + large.size() + sizeof "last" - 1);
 }
 
 // A route may make a stream of what the request holds, which therefore counts until the end of the stream.

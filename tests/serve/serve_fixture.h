@@ -148,11 +148,6 @@ class RawClient {
     input_.erase(0, 1);
     return true;
   }
-  /// All bytes that are still to come, until the end of the connection.
-  std::string take_all() {
-    while (more()) {}
-    return std::exchange(input_, {});
-  }
   /// Returns whether the server closes the connection without sending more.
   bool closed() { return input_.empty() && !more(); }
 

@@ -1,6 +1,8 @@
 // The service's own protocol, below /v1/models.
 #include <qing/serve/protocols/protocols.h>
 
+#include <qing/nn/models/image_classifier.h>
+#include <qing/serve/common/picture_limits.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/tasks/task.h>
@@ -79,8 +81,7 @@ void write_members(JsonWriter& json, const Service& service, const Model& model,
   const Limits limits = service.limits(model);
   json.key("limits").begin_object().member("texts", limits.texts).member("explained_texts", limits.explained_texts);
   json.member("text_bytes", limits.text_bytes).member("body_bytes", limits.body_bytes);
-  const Task* const task = find_task(model.served->task());
-  if (task != nullptr && task->most_pictures() > 0) json.member("images", task->most_pictures());
+  if (model.served->task() == nn::kImage) json.member("images", kMostPictures);
   json.end();
 }
 

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include <qing/nn/images/decode.h>
-#include <qing/serve/tasks/image/image_request.h>
 #include <qing/serve/tasks/image/image_routes.h>
 #include <qing/serve/tasks/image/image_training.h>
 #include <qing/serve/tasks/task.h>
@@ -90,7 +89,6 @@ class ImageTask final : public Task {
   Routed::Run infer(Service& service, const Model& model, const Call& call) const override {
     return infer_pictures(service, model, call);
   }
-  size_t most_pictures() const override { return kMostPictures; }
   std::string_view route() const override { return "POST /v1/models/{name}/predict"; }
 };
 

@@ -291,7 +291,8 @@ class Translations {
                   retry = limits.retry_after_seconds](const TranslationOutcome& outcome) {
       HttpResponse response = outcome_response(outcome, request.model, *request.asked, retry);
       const bool left = outcome.status == TranslationOutcome::Status::kLeft;
-      service_.count_work(request.model, reply, outcome.tokens, left ? 0 : response.status, Clock::now() - begun);
+      if (left) response.status = 0;  // nobody reads it
+      service_.count_work(request.model, reply, outcome.tokens, response, Clock::now() - begun);
       if (request.stream) return events->end(response, request.model);
       reply(std::move(response));
     };

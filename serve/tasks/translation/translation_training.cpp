@@ -128,7 +128,8 @@ std::vector<cli::DataFile> TranslationTraining::dev_files() const { return recor
 
 optim::TrainResult TranslationTraining::train(const fs::path& out, const optim::OnProgress& on_progress,
                                               const optim::RunOptions& run) {
-  const optim::TrainResult result = optim::train_translation(pairs_, data_.options, out, on_progress, {}, run);
+  const optim::TranslationTrainResult result =
+      optim::train_translation(pairs_, data_.options, out, on_progress, {}, run);
   if (result.left_out > 0) {
     tell(fmt::format(
         "qing: warning: {} of {} pairs were left out, because a text has more than {} tokens (--max-length)",
