@@ -91,6 +91,16 @@ struct OpenRow {
 // may be a single row or column of millions of pixels.
 Image resized_part(const Image& image, int64_t height, int64_t width, const Part& part) {
   Image result = make_image(part.height, part.width, image.channels);
+  if (image.width == 1 && part.width > 1) {
+    // All columns are equal, so that one is enough.
+    const Image column = resized_part(image, height, 1, {part.top, 0, part.height, 1});
+    for (int64_t y = 0; y < part.height; ++y) {
+      for (int64_t x = 0; x < part.width; ++x) {
+        std::copy_n(column.row(y), image.channels, result.row(y) + x * image.channels);
+      }
+    }
+    return result;
+  }
   const int64_t row = part.width * image.channels, bottom = part.top + part.height;
   const bool same = height == image.height;
   const int64_t from = same ? part.top : Range(part.top, image.height, height).first;
@@ -177,8 +187,9 @@ void ImagePreprocessing::validate() const {
 }
 
 Image ImagePreprocessing::fitted(Image image) const {
-  image = with_channels(std::move(image), channels);
-  if (fit == ImageFit::stretch) return resized(image, height, width);
+  // Three equal channels would be resized alike.
+  if (image.channels > channels) image = with_channels(std::move(image), channels);
+  if (fit == ImageFit::stretch) return with_channels(resized(image, height, width), channels);
   // As torchvision's Resize of the shorter side and CenterCrop, for any proportion of the input. Only the middle of the
   // longer side is computed.
   const double scale = std::max(static_cast<double>(height) / static_cast<double>(image.height),
@@ -187,9 +198,9 @@ Image ImagePreprocessing::fitted(Image image) const {
     return std::max(static_cast<int64_t>(std::llround(static_cast<double>(from) * scale)), least);
   };
   const int64_t whole_height = side(image.height, height), whole_width = side(image.width, width);
-  return resized_part(
-      image, whole_height, whole_width,
-      {.top = (whole_height - height) / 2, .left = (whole_width - width) / 2, .height = height, .width = width});
+  const Part middle{
+      .top = (whole_height - height) / 2, .left = (whole_width - width) / 2, .height = height, .width = width};
+  return with_channels(resized_part(image, whole_height, whole_width, middle), channels);
 }
 
 Tensor normalized(const Tensor& images, const ImagePreprocessing& p) {

@@ -124,10 +124,9 @@ class TranslationTraining {
     const auto save = [this](const std::filesystem::path& folder) {
       nn::save_translation_model(folder, model(), start_.tokenizer, start_.directions);
     };
-    TrainResult result =
+    const TrainResult result =
         run_.run(model(), optimizer, source, rng_, average_ ? &*average_ : nullptr, save, out, on_progress, on_epoch);
-    result.left_out = pairs_ - std::ssize(examples_);
-    return result;
+    return {result, pairs_ - std::ssize(examples_)};
   }
 
  private:

@@ -59,8 +59,7 @@ class ImageTask final : public Task {
       std::vector<nn::Image> images;
       for (const std::string& path : inputs.subspan(first, std::min(kTogether, inputs.size() - first))) {
         try {
-          images.push_back(classifier.preprocessing().fitted(
-              nn::decode_image(read_file(path), {.channels = classifier.preprocessing().channels})));
+          images.push_back(classifier.preprocessing().fitted(nn::decode_image(read_file(path))));
         } catch (const nn::ImageError& error) { throw DataError(fmt::format("{}: {}", path, error.what())); }
       }
       std::ranges::move(classifier.predict(images), std::back_inserter(predictions));

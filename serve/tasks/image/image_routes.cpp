@@ -44,8 +44,7 @@ struct PictureWork {
     std::vector<nn::Image> images;  // of the network's size: a picture as it was sent may have millions of pixels
     for (size_t i = begin; i < end; ++i) {
       try {
-        images.push_back(p.fitted(
-            nn::decode_image(request.pictures[i], {.channels = p.channels, .limits = {.max_pixels = kMostPixels}})));
+        images.push_back(p.fitted(nn::decode_image(request.pictures[i], {.limits = {.max_pixels = kMostPixels}})));
       } catch (const nn::ImageError& error) { refuse_field(fmt::format("images[{}]: {}", i, error.what())); }
     }
     std::vector<nn::ImagePrediction> found = classifier->predict(images);
