@@ -87,7 +87,8 @@ std::vector<TaggedSentence> read_objects(LineReader& lines, size_t most_words) {
   while (const std::optional<boost::json::object> object = next_json_object(lines)) {
     TaggedSentence sentence{.words = texts_in(lines, *object, "tokens", "words"),
                             .tags = texts_in(lines, *object, "tags", "ner_tags"),
-                            .line = lines.line()};
+                            .line = lines.line(),
+                            .on_one_line = true};
     if (sentence.words.size() != sentence.tags.size()) {
       lines.fail(fmt::format("has {} tokens and {} tags; give each token one tag", sentence.words.size(),
                              sentence.tags.size()),

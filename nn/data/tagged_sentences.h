@@ -14,6 +14,8 @@ struct TaggedSentence {
   std::vector<std::string> words;  ///< none is empty
   std::vector<std::string> tags;   ///< one for each word, as the file has them
   size_t line = 0;                 ///< of the first word, from 1
+  bool on_one_line = false;        ///< of a .jsonl file; elsewhere each word has a line
+  size_t line_of(size_t word) const { return on_one_line ? line : line + word; }
 };
 
 /// Reads a file. A name that ends with .jsonl has a line {"tokens": ["EU", "rejects"], "tags": ["B-ORG", "O"]} for each

@@ -12,6 +12,7 @@
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/linear.h>
+#include <qing/nn/models/model_error.h>
 #include <qing/nn/staged_directory.h>
 #include <qing/tensor/errors.h>
 
@@ -44,7 +45,12 @@ std::shared_ptr<const ImageClassifier> ImageClassifier::load(const std::filesyst
     throw ValueError(fmt::format("precision: {}; a residual network computes in f32", name_of(precision)));
   }
   std::unique_ptr<UnaryModule> network = load_image_network(directory, config);
-  return std::make_shared<const ImageClassifier>(std::move(config), std::move(network), precision);
+  try {
+    return std::make_shared<const ImageClassifier>(std::move(config), std::move(network), precision);
+  } catch (const ValueError& error) {  // of folding a network with a weight that is not finite
+    throw DataError(
+        fmt::format("{}: {}; save the model again, or train it anew", open_weights(directory).path(), error.what()));
+  }
 }
 
 ImageClassifier::ImageClassifier(ImageConfig config, std::unique_ptr<UnaryModule> network, DType precision)
@@ -77,7 +83,7 @@ std::vector<ImagePrediction> ImageClassifier::predict_normalized(const Tensor& x
   for (int64_t n = 0; n < x.size(0); ++n) {
     const float *score = scores.data<float>() + n * classes, *logit = logits.data<float>() + n * classes;
     if (!std::all_of(score, score + classes, [](float v) { return std::isfinite(v); })) {
-      throw DataError(fmt::format("image {}: the model's scores are not finite", n));
+      throw ModelError(fmt::format("image {}: a score is not finite; check the model's weights", n));
     }
     predictions.push_back({static_cast<int32_t>(std::max_element(score, score + classes) - score),
                            {score, score + classes},

@@ -35,7 +35,8 @@ class ImageClassifier final : public TaskModel {
   static std::shared_ptr<const ImageClassifier> load(const std::filesystem::path& directory,
                                                      DType precision = DType::f32);
 
-  /// One prediction per image, of any size and 1 or 3 channels, in order. DataError for a score that is not finite.
+  /// One prediction per image, of any size and 1 or 3 channels, in order. ModelError for a score that is not
+  /// finite.
   std::vector<ImagePrediction> predict(std::span<const Image> images) const;
   /// The same of fitted images u8 [images, height, width, channels]. ShapeError or DTypeError for others.
   std::vector<ImagePrediction> predict(const Tensor& images) const;

@@ -74,6 +74,10 @@ std::string normal_tag(std::string_view tag) {
 }
 
 TagScheme::TagScheme(std::vector<std::string> labels) : labels_(std::move(labels)) {
+  if (labels_.size() > kMostLabels) {
+    throw ValueError(fmt::format("{} labels of tags; at most {} are supported, so use fewer types of entities",
+                                 labels_.size(), kMostLabels));
+  }
   for (const std::string& label : labels_) {
     const std::string tag = normal_tag(label);
     parts_.push_back({tag.front(), tag == "O" ? std::string() : tag.substr(2), true, true});
@@ -85,16 +89,20 @@ TagScheme::TagScheme(std::vector<std::string> labels) : labels_(std::move(labels
     // B- alone marks an entity of one word where nothing else can.
     if (part.prefix == 'B') part.ends = !(has_e && has_s);
   }
-  const size_t count = labels_.size();
-  allowed_.resize(count * count);
-  for (size_t before = 0; before < count; ++before) {
-    for (size_t after = 0; after < count; ++after) {
-      const Part &a = parts_[before], &b = parts_[after];
-      const bool goes_on =
-          (b.prefix == 'I' || b.prefix == 'E') && a.type == b.type && (a.prefix == 'B' || a.prefix == 'I');
-      allowed_[before * count + after] = goes_on || (a.ends && b.begins);
+  inside_.resize(labels_.size());
+  for (size_t after = 0; after < parts_.size(); ++after) {
+    if (parts_[after].prefix != 'I' && parts_[after].prefix != 'E') continue;
+    for (size_t before = 0; before < parts_.size(); ++before) {
+      const Part& part = parts_[before];
+      if (part.type != parts_[after].type || (part.prefix != 'B' && part.prefix != 'I')) continue;
+      inside_[after].push_back(static_cast<std::int32_t>(before));
     }
   }
+}
+
+bool TagScheme::may_follow(size_t before, size_t after) const {
+  return (may_end(before) && may_begin(after)) ||
+         std::ranges::find(inside_[after], static_cast<std::int32_t>(before)) != inside_[after].end();
 }
 
 TagScheme TagScheme::of_types(std::span<const std::string> types, bool bioes) {
@@ -140,12 +148,22 @@ std::vector<std::int32_t> TagScheme::best(std::span<const float> scores) const {
   std::vector<double> sums(width), next(width);
   std::vector<std::int32_t> from(count * width);
   for (size_t label = 0; label < width; ++label) sums[label] = may_begin(label) ? scores[label] : kNever;
+  // The first of the greatest sums of labels that may end.
+  const auto best_end = [&] {
+    std::pair<double, size_t> best{kNever, 0};
+    for (size_t label = 0; label < width; ++label) {
+      if (may_end(label) && sums[label] > best.first) best = {sums[label], label};
+    }
+    return best;
+  };
   for (size_t i = 1; i < count; ++i) {
+    // All labels that may begin have the same label in front, unless they continue an entity.
+    const auto end = best_end();
     for (size_t after = 0; after < width; ++after) {
-      double greatest = kNever;
-      size_t chosen = 0;
-      for (size_t before = 0; before < width; ++before) {
-        if (!may_follow(before, after) || !(sums[before] > greatest)) continue;
+      auto [greatest, chosen] = may_begin(after) ? end : std::pair<double, size_t>{kNever, 0};
+      for (const std::int32_t label : inside_[after]) {
+        const auto before = static_cast<size_t>(label);
+        if (sums[before] < greatest || (sums[before] == greatest && before >= chosen)) continue;
         greatest = sums[before];
         chosen = before;
       }
@@ -154,11 +172,7 @@ std::vector<std::int32_t> TagScheme::best(std::span<const float> scores) const {
     }
     sums.swap(next);
   }
-  size_t last = 0;
-  double greatest = kNever;
-  for (size_t label = 0; label < width; ++label) {
-    if (may_end(label) && sums[label] > greatest) greatest = sums[label], last = label;
-  }
+  size_t last = best_end().second;
   std::vector<std::int32_t> labels(count);
   for (size_t i = count; i-- > 0;) {
     labels[i] = static_cast<std::int32_t>(last);

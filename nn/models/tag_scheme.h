@@ -32,9 +32,11 @@ std::string normal_tag(std::string_view tag);
 /// The labels of a model that tags words, and which may follow which. Immutable; thread-safe.
 class TagScheme {
  public:
-  /// ValueError for a label that is no tag.
+  /// A model's rows of scores have so many numbers for each word.
+  static constexpr size_t kMostLabels = 1024;
+  /// ValueError for a label that is no tag, and for more than kMostLabels.
   explicit TagScheme(std::vector<std::string> labels);
-  /// "O", then for each type B- and I-, and with `bioes` E- and S-.
+  /// "O", then for each type B- and I-, and with `bioes` E- and S-. ValueError for more than kMostLabels of these.
   static TagScheme of_types(std::span<const std::string> types, bool bioes);
 
   const std::vector<std::string>& labels() const { return labels_; }
@@ -42,7 +44,7 @@ class TagScheme {
   bool bioes() const;
   /// Whether label `after` may follow `before`: entities begin with B- or S-, and where the labels have E- they end
   /// with E- or S-. A type without B- begins with I-.
-  bool may_follow(size_t before, size_t after) const { return allowed_[before * labels_.size() + after]; }
+  bool may_follow(size_t before, size_t after) const;
   bool may_begin(size_t label) const { return parts_[label].begins; }
   bool may_end(size_t label) const { return parts_[label].ends; }
 
@@ -66,7 +68,7 @@ class TagScheme {
 
   std::vector<std::string> labels_;
   std::vector<Part> parts_;
-  std::vector<bool> allowed_;  // [before, after]
+  std::vector<std::vector<std::int32_t>> inside_;  // of each label, those that it continues, ascending
 };
 
 }  // namespace qing::nn

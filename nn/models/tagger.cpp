@@ -11,6 +11,7 @@
 #include <qing/autograd/ops.h>
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/layers/linear.h>
+#include <qing/nn/models/model_error.h>
 #include <qing/nn/models/parameter_names.h>
 #include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/tag_units.h>
@@ -61,7 +62,7 @@ void add_scores(const EncoderForTokenClassification& model, std::span<const Wind
     for (const std::int32_t row : windows[i].window->rows) {
       const float* values = first + row * width;
       if (!std::all_of(values, values + width, [](float value) { return std::isfinite(value); })) {
-        throw DataError(fmt::format("text {}: a score is not finite; check the model's weights", windows[i].text));
+        throw ModelError(fmt::format("text {}: a score is not finite; check the model's weights", windows[i].text));
       }
       windows[i].scores->insert(windows[i].scores->end(), values, values + width);
     }

@@ -42,7 +42,7 @@ class Tagger final : public TaskModel {
   static std::shared_ptr<const Tagger> load(const std::filesystem::path& directory, DType precision = DType::f32);
 
   /// The entities of each text. A text of more tokens than the model takes is computed in several windows. DataError
-  /// "text I: ..." for invalid UTF-8, and for a probability that is not finite.
+  /// "text I: ..." for invalid UTF-8; ModelError for a probability that is not finite.
   std::vector<TaggedText> tag(std::span<const std::string> texts) const;
   /// The tag of each word of sentences that are cut into words: B- and I-, and with labels E- or S- these too.
   /// DataError as tag().

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <qing/nn/layers/linear.h>
+#include <qing/nn/models/model_error.h>
 #include <qing/nn/models/pretrained.h>
 #include <qing/nn/models/sentence_ends.h>
 #include <qing/nn/models/translation_import.h>
@@ -65,6 +66,7 @@ std::shared_ptr<const Translator> Translator::load(const std::filesystem::path& 
                                   tokenizer.vocab_size()));
     }
     pack_for_inference(*loaded.model, precision);
+    loaded.options.best = 1;  // a translation is the best sequence of its pieces
     return std::make_shared<Translator>(std::move(loaded.model), std::move(tokenizer),
                                         std::vector<TranslationDirection>{}, loaded.options, precision);
   }
@@ -76,6 +78,9 @@ std::shared_ptr<const Translator> Translator::load(const std::filesystem::path& 
 
 TranslationDirection Translator::direction(std::string_view from, std::string_view to) const {
   if (directions_.empty()) {
+    if (!from.empty()) {
+      throw ValueError("the model's folder does not say which languages it reads; leave the source language out");
+    }
     TranslationDirection any{std::string(from), std::string(to)};
     tags(any);  // refuses a language without a token
     return any;
@@ -231,7 +236,7 @@ std::vector<Translation> Translator::translate(std::span<const std::string> text
     std::vector<DecodedSequence> pieces;
     for (size_t p = 0; p < plans[i].pieces.size(); ++p) {
       DecodingResult& result = results[next++];
-      if (!result.error.empty()) throw DataError(fmt::format("text {}: {}", i, result.error));
+      if (!result.error.empty()) throw ModelError(fmt::format("text {}: {}", i, result.error));
       pieces.push_back(std::move(result.sequences.front()));
     }
     translations.push_back(join(plans[i], pieces));

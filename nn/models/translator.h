@@ -61,9 +61,9 @@ class Translator final : public TaskModel {
   /// What the model was trained for; empty when its folder does not say it.
   const std::vector<TranslationDirection>& directions() const { return directions_; }
   /// The direction of a request that gives one or both languages, or neither ("" for what is not given). ValueError,
-  /// naming the directions, when none fits or several do.
+  /// naming the directions, when none fits or several do, and for a `from` when directions() is empty.
   TranslationDirection direction(std::string_view from, std::string_view to) const;
-  /// The options of the model's folder; of qing's own models beam_size 4.
+  /// The options of the model's folder, with `best` 1; of qing's own models beam_size 4.
   const DecodingOptions& options() const { return options_; }
 
   /// Cuts a text into pieces: its lines, and lines with more tokens than the model takes at the ends of sentences, else
@@ -72,8 +72,8 @@ class Translator final : public TaskModel {
                        const DecodingOptions& options) const;
   /// The translation of a plan from its pieces' best sequences, in order.
   Translation join(const TranslationPlan& plan, std::span<const DecodedSequence> pieces) const;
-  /// All texts. ValueError for options out of their range; DataError "text I: ..." for invalid UTF-8, and for logits
-  /// that are not finite. At most `max_rows` hypotheses are computed at a time.
+  /// All texts. ValueError for options out of their range; DataError "text I: ..." for invalid UTF-8; ModelError for
+  /// logits that are not finite. At most `max_rows` hypotheses are computed at a time.
   std::vector<Translation> translate(std::span<const std::string> texts, const TranslationDirection& direction,
                                      const DecodingOptions& options, int64_t max_rows = 256) const;
 

@@ -91,6 +91,7 @@ class TranslationTraining {
       : options_(options),
         rng_(options.seed),
         start_(starting_translation(pairs, options, rng_)),
+        pairs_(std::ssize(pairs)),
         examples_(fitting(encode_pairs(pairs, start_.tokenizer), options).examples),
         run_({.name = "train_translation",
               .part = "translation",
@@ -110,8 +111,8 @@ class TranslationTraining {
     if (options.ema > 0) average_.emplace(model().parameters(), ema_with_warmup(options.ema));
   }
 
-  TrainResult run(const std::filesystem::path& out, const OnProgress& on_progress,
-                  const std::function<void(int64_t)>& on_epoch) {
+  TranslationTrainResult run(const std::filesystem::path& out, const OnProgress& on_progress,
+                             const std::function<void(int64_t)>& on_epoch) {
     AdamW optimizer(translation_groups(model(), options_));
     const LossSource source = losses_of(
         loader_,
@@ -123,8 +124,9 @@ class TranslationTraining {
     const auto save = [this](const std::filesystem::path& folder) {
       nn::save_translation_model(folder, model(), start_.tokenizer, start_.directions);
     };
-    return run_.run(model(), optimizer, source, rng_, average_ ? &*average_ : nullptr, save, out, on_progress,
-                    on_epoch);
+    const TrainResult result =
+        run_.run(model(), optimizer, source, rng_, average_ ? &*average_ : nullptr, save, out, on_progress, on_epoch);
+    return {result, pairs_ - std::ssize(examples_)};
   }
 
  private:
@@ -157,6 +159,7 @@ class TranslationTraining {
   const TrainOptions& options_;
   Generator rng_, chunk_rng_;
   nn::TranslationFolder start_;
+  const int64_t pairs_;
   const std::vector<TranslationExample> examples_;
   const std::shared_ptr<const nn::TokenBatchSampler> sampler_ = make_sampler();
   // Preparing a batch takes a small part of a step's time, so there are no workers.
@@ -197,9 +200,9 @@ nn::TranslationConfig new_translation_config(const TrainOptions& o, const nn::To
   return config;
 }
 
-TrainResult train_translation(std::span<const TranslationPair> pairs, const TrainOptions& options,
-                              const std::filesystem::path& out, const OnProgress& on_progress,
-                              const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
+TranslationTrainResult train_translation(std::span<const TranslationPair> pairs, const TrainOptions& options,
+                                         const std::filesystem::path& out, const OnProgress& on_progress,
+                                         const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
   check_translation(pairs, options);
   return TranslationTraining(pairs, options, run).run(out, on_progress, on_epoch);
 }

@@ -305,10 +305,13 @@ void Batcher::predict(const std::vector<Batch::Text>& texts, std::span<const nn:
 
 void Batcher::run_work(const Batch::Text& text) {
   BatchJob& job = *text.job;
+  const auto begin = Clock::now();
+  std::exception_ptr error;
   try {
     job.predictions[text.index] = job.request.work(text.index);
-  } catch (...) { return fail_text(job, std::current_exception()); }
-  finish_text(job);
+  } catch (...) { error = std::current_exception(); }
+  if (job.request.statistics) job.request.statistics->compute_seconds.observe(Seconds(Clock::now() - begin).count());
+  error ? fail_text(job, error) : finish_text(job);
 }
 
 }  // namespace qing::serve

@@ -14,6 +14,7 @@
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
+#include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
 namespace qing::serve::cli {
@@ -97,6 +98,25 @@ void for_each_batch(const TextArguments& arguments, const Consume& consume) {
     consume_table(arguments, consume);
   }
   if (arguments.texts.empty() && arguments.file.empty()) consume_stdin(consume);
+}
+
+void compute_batch(const std::vector<std::string>& texts, const Where& where,
+                   const std::function<void(std::span<const std::string>)>& compute) {
+  constexpr std::string_view kFirst = "text 0: ";
+  try {
+    compute(texts);
+  } catch (const DataError&) {
+    for (size_t i = 0; i < texts.size(); ++i) {
+      try {
+        compute(std::span(texts).subspan(i, 1));
+      } catch (const DataError& error) {
+        const std::string_view why = error.what();
+        if (!why.starts_with(kFirst)) throw;  // which names the place already, such as a file
+        throw DataError(fmt::format("{}: {}", where(i), why.substr(kFirst.size())));
+      }
+    }
+    throw;
+  }
 }
 
 void require_input(const TextArguments& arguments) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -37,5 +38,10 @@ void require_input(const TextArguments& arguments);
 /// Hands over all texts, batch by batch. The lines of stdin are handed over as they come, so that a program can write
 /// a line and wait for its result. IoError, DataError, LineError.
 void for_each_batch(const TextArguments& arguments, const Consume& consume);
+
+/// Calls compute(texts). When that throws a DataError "text I: ..." of a model, each text is computed alone, and the
+/// first that is to blame is named as `where` has it.
+void compute_batch(const std::vector<std::string>& texts, const Where& where,
+                   const std::function<void(std::span<const std::string>)>& compute);
 
 }  // namespace qing::serve::cli

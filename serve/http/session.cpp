@@ -61,8 +61,19 @@ void Session::drain() {
   }
   if (state_ != State::kStreaming) return;
   keep_ = false;
+  if (!stream_body_->farewell().empty()) return;
   end_stream();
   flush();
+}
+
+void Session::cut_off() {
+  if (state_ == State::kStreaming) {
+    add_piece(stream_body_->take().bytes);
+    add_piece(stream_body_->farewell());
+    end_stream();
+    flush();
+  }
+  close();
 }
 
 void Session::close() {
@@ -74,7 +85,7 @@ void Session::close() {
   source_.reset();
   if (cancelled_) *cancelled_ = true;
   if (stream_body_) stream_body_->close();
-  owner_.body_bytes() -= std::exchange(body_bytes_, 0);
+  release_body();
   error_code ignored;
   socket_.close(ignored);
   owner_.closed(this);

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include <boost/asio/ip/tcp.hpp>
 
@@ -60,6 +61,8 @@ class Session : public std::enable_shared_from_this<Session> {
   /// The server stops: a connection between two requests goes now, one with a request after its response, and one whose
   /// first request is on its way if that does not come within linger_time.
   void drain();
+  /// The time for draining has passed: closes, and a stream that has not ended says so.
+  void cut_off();
   void close();
   /// Called now and then: acts if the time of what the session is doing has passed, or if its client has left
   /// unnoticed.
@@ -96,6 +99,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void take_from_source(std::uint64_t request, std::string piece);
   void linger();
   void account_body();
+  void release_body() { owner_.body_bytes() -= std::exchange(body_bytes_, 0); }
   Clock::time_point answer_by() const;
 
   SessionOwner& owner_;
@@ -109,6 +113,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Routed routed_;
   std::shared_ptr<std::atomic<bool>> cancelled_;  // of the request that computes
   std::shared_ptr<BodyStream> stream_body_;       // the rest of the response in hand
+  size_t largest_piece_ = 0;                      // of that stream
   Clock::time_point begun_{}, deadline_ = Clock::time_point::max();
   std::chrono::milliseconds client_time_{0};  // Request-Timeout; 0: none
   std::uint64_t request_ = 0;                 // counts the connection's requests

@@ -21,12 +21,15 @@ void Session::respond(HttpResponse response, bool keep) {
   }
   routed_ = {};
   cancelled_ = nullptr;
-  owner_.body_bytes() -= std::exchange(body_bytes_, 0);
+  if (!response.stream) release_body();  // a stream may be made of the request until its end
   // Further requests of the input may be answered before anything is written.
   state_ = keep_ && !source_ ? State::kIdle : State::kWriting;
   deadline_ = Clock::now() + owner_.limits().idle_time;
   if (!response.stream) return;
-  if (!with_body) return response.stream->close();
+  if (!with_body) {
+    release_body();
+    return response.stream->close();
+  }
   add_piece(response.body);
   begin_stream(std::move(response.stream));
 }

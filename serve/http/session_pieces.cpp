@@ -27,7 +27,7 @@ bool Session::pass_on(bool moved) {
 void Session::passed_on(std::uint64_t request, std::optional<HttpResponse> refusal) {
   if (state_ != State::kReading || request != request_) return;
   passing_ = false;
-  owner_.body_bytes() -= std::exchange(body_bytes_, 0);
+  release_body();
   if (refusal) {
     refuse(std::move(*refusal));
     return flush();

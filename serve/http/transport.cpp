@@ -201,7 +201,7 @@ void HttpTransport::Impl::tick() {
     if (late && !all.empty()) {
       log_line("warning", "drain_cut_off", {{"connections", static_cast<std::int64_t>(all.size())}});
     }
-    for (const auto& session : all) late ? session->close() : session->check(now);
+    for (const auto& session : all) late ? session->cut_off() : session->check(now);
     if (!sessions.empty()) return tick();
     ticking = false;
   });

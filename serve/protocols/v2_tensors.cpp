@@ -90,17 +90,19 @@ const json::object* parameters_of(const json::object& object, std::string_view f
   return &parameters->get_object();
 }
 
-// MLServer's clients send the type of a tensor's bytes. Only "str", which is UTF-8, is supported.
-void check_content_type(const json::object* parameters, std::string_view field) {
+// MLServer's clients send the type of a tensor: "str" of texts, which are UTF-8, and "np" of numbers.
+void check_content_type(const json::object* parameters, std::string_view field, const nn::TaskModel& model) {
   const json::value* type = parameters == nullptr ? nullptr : member(*parameters, "content_type");
-  if (type != nullptr && *type != "str") refuse_field(fmt::format("{}.content_type: must be str", field));
+  const std::string_view wanted = model.inputs().front().datatype == "BYTES" ? "str" : "np";
+  if (type != nullptr && *type != wanted) refuse_field(fmt::format("{}.content_type: must be {}", field, wanted));
 }
 
 bool parameter(const json::object* parameters, std::string_view name) {
   return parameters != nullptr && flag_of(*parameters, "parameters", name, false);
 }
 
-std::vector<std::string> read_input(const json::object& request, std::string_view rest, const Limits& limits) {
+// The one tensor, and that it has its data in one form.
+void check_input(const json::object& request, std::string_view rest, const nn::TaskModel& model) {
   const json::value* inputs = member(request, "inputs");
   if (inputs == nullptr || !inputs->is_array() || inputs->get_array().size() != 1 ||
       !inputs->get_array().front().is_object()) {
@@ -110,28 +112,34 @@ std::vector<std::string> read_input(const json::object& request, std::string_vie
   check_members(input, "inputs[0]", {"name", "shape", "datatype", "parameters", "data"});
   const json::value* name = member(input, "name");
   if (name == nullptr || !name->is_string()) refuse_field("inputs[0].name: must be a string");
+  const json::object* parameters = parameters_of(input, "inputs[0].parameters");
+  if (parameters != nullptr) check_members(*parameters, "inputs[0].parameters", {"binary_data_size", "content_type"});
+  check_content_type(parameters, "inputs[0].parameters", model);
+  const json::value* size = parameters == nullptr ? nullptr : member(*parameters, "binary_data_size");
+  const json::value* data = member(input, "data");
+  if (size != nullptr) {
+    if (data != nullptr) refuse_field("inputs[0].data: leave it out beside binary_data_size; data come in one form");
+    if (!size->is_int64() || size->get_int64() < 0 || static_cast<std::uint64_t>(size->get_int64()) != rest.size()) {
+      malformed(fmt::format("inputs[0].parameters.binary_data_size: {} bytes follow the JSON; say so", rest.size()));
+    }
+  } else {
+    if (!rest.empty())
+      malformed(fmt::format("body: {} bytes follow the JSON and no input has binary_data_size", rest.size()));
+    if (data == nullptr || !data->is_array()) refuse_field("inputs[0].data: must be a list");
+  }
+}
+
+std::vector<std::string> read_texts(const json::object& input, std::string_view rest, const Limits& limits) {
   const json::value* type = member(input, "datatype");
   if (type == nullptr || !type->is_string() || type->get_string() != "BYTES") {
     refuse_field("inputs[0].datatype: must be BYTES");
   }
   const std::uint64_t count = count_of(input, limits);
-  const json::object* parameters = parameters_of(input, "inputs[0].parameters");
-  if (parameters != nullptr) check_members(*parameters, "inputs[0].parameters", {"binary_data_size", "content_type"});
-  check_content_type(parameters, "inputs[0].parameters");
-  const json::value* size = parameters == nullptr ? nullptr : member(*parameters, "binary_data_size");
-  const json::value* data = member(input, "data");
   std::vector<std::string> texts;
-  if (size != nullptr) {
-    if (data != nullptr) refuse_field("inputs[0].data: leave it out beside binary_data_size; texts come in one form");
-    if (!size->is_int64() || size->get_int64() < 0 || static_cast<std::uint64_t>(size->get_int64()) != rest.size()) {
-      malformed(fmt::format("inputs[0].parameters.binary_data_size: {} bytes follow the JSON; say so", rest.size()));
-    }
-    texts = read_bytes(rest, limits);
-  } else {
-    if (!rest.empty())
-      malformed(fmt::format("body: {} bytes follow the JSON and no input has binary_data_size", rest.size()));
-    if (data == nullptr || !data->is_array()) refuse_field("inputs[0].data: must be a list of strings");
+  if (const json::value* data = member(input, "data")) {
     flatten(*data, "inputs[0].data", limits, texts);
+  } else {
+    texts = read_bytes(rest, limits);
   }
   if (texts.size() != count) {
     refuse_field(fmt::format("inputs[0].shape: of {} texts, but data has {}", count, texts.size()));
@@ -234,13 +242,19 @@ std::optional<size_t> v2_header_length(const HttpHead& head) {
   return length;
 }
 
-V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
-                  const Limits& limits) {
+const json::object& V2Body::input() const {
+  return member(parsed.get_object(), "inputs")->get_array().front().get_object();
+}
+
+V2Body read_v2_body(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
+                    const Limits& limits) {
   const size_t length = header_length.value_or(body.size());
   if (length > body.size()) malformed(fmt::format("Inference-Header-Content-Length: {} exceeds the body", length));
-  const json::value parsed = parse_json(body.substr(0, length), limits);
-  const json::object& object = as_object(parsed, R"({"inputs": [...]})");
-  V2Request request;
+  V2Body result;
+  result.parsed = parse_json(body.substr(0, length), limits);
+  result.rest = body.substr(length);
+  V2Request& request = result.request;
+  const json::object& object = as_object(result.parsed, R"({"inputs": [...]})");
   // KServe's clients send model_name although the address names the model.
   check_members(object, "", {"id", "parameters", "inputs", "outputs", "model_name"});
   if (const json::value* id = member(object, "id")) {
@@ -253,11 +267,18 @@ V2Request read_v2(std::string_view body, std::optional<size_t> header_length, co
   } else if (parameters != nullptr) {
     check_members(*parameters, "parameters", {"binary_data_output", "content_type"});
   }
-  check_content_type(parameters, "parameters");
+  check_content_type(parameters, "parameters", model);
   request.explain = parameter(parameters, "explain");
   request.outputs = read_outputs(object, model, parameter(parameters, "binary_data_output"), request.explain);
-  request.texts = read_input(object, body.substr(length), limits);
-  return request;
+  check_input(object, result.rest, model);
+  return result;
+}
+
+V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
+                  const Limits& limits) {
+  V2Body read = read_v2_body(body, header_length, model, limits);
+  read.request.texts = read_texts(read.input(), read.rest, limits);
+  return std::move(read.request);
 }
 
 HttpResponse write_v2(const V2Request& request, const Answer& answer) {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include <boost/json.hpp>
+
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/limits.h>
 #include <qing/serve/http/message.h>
@@ -27,6 +29,20 @@ struct V2Request {
   bool explain = false;           ///< parameters.explain
   std::vector<V2Output> outputs;  ///< as asked for; all when the request names none
 };
+
+/// A request whose one tensor the caller reads.
+struct V2Body {
+  boost::json::value parsed;
+  V2Request request;      ///< without texts
+  std::string_view rest;  ///< the binary part of the tensor, if it has no "data"
+  /// The one element of "inputs".
+  const boost::json::object& input() const;
+};
+/// Reads what requests for all models have in common: the length of the binary part, the id, the outputs, and that
+/// there is one tensor with a name and either "data" or a binary part. `body` outlives the result. Refusal: 400 when
+/// the parts do not add up, 422 with the field's name.
+V2Body read_v2_body(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
+                    const Limits& limits);
 
 /// Writes what a model takes and gives: the members "inputs" and "outputs" of its metadata. A model of embeddings
 /// has no outputs in this protocol.

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/nn/models/model_error.h>
 #include <qing/serve/common/log.h>
 #include <qing/serve/service/service.h>
 #include <qing/tensor/errors.h>
@@ -23,9 +24,13 @@ HttpResponse internal_error(std::string_view type) {
 HttpResponse failure(const std::exception_ptr& error) {
   try {
     std::rethrow_exception(error);
-  } catch (const Refusal& refusal) { return refusal.response(); } catch (const DataError&) {
-    return error_response(422, "unacceptable_text",
-                          "texts: the model's tokenizer refuses a text: it is not UTF-8, or has no tokens");
+  } catch (const Refusal& refusal) { return refusal.response(); } catch (const nn::ModelError&) {
+    return internal_error("ModelError");
+  } catch (const DataError&) {
+    return error_response(
+        422, "unacceptable_text",
+        "the model refuses an input: a text that is not UTF-8 or has no tokens, or data that it cannot "
+        "read; correct it");
   } catch (const ShapeError&) { return internal_error("ShapeError"); } catch (const ValueError&) {
     return internal_error("ValueError");
   } catch (const Error&) { return internal_error("Error"); } catch (const std::bad_alloc&) {
@@ -80,6 +85,14 @@ HttpResponse status_response(const BatchResult& result, const Limits& limits) {
 
 // Cost of an explanation, as a multiple of a prediction.
 constexpr size_t kExplanationCost = 50;
+
+// Texts that are explained are computed one by one, and not in batches, which count theirs.
+void count_explained(ModelStatistics& statistics, std::span<const nn::Prediction> predictions) {
+  for (const nn::Prediction& prediction : predictions) {
+    statistics.texts += prediction.tokens > 0;
+    statistics.tokens += static_cast<std::uint64_t>(prediction.tokens);
+  }
+}
 
 // Everything that must live until the response is written.
 struct Pending {
@@ -237,11 +250,14 @@ void Service::work(const Model& model, Work work, Routed::Reply reply) {
     return nn::Prediction{};
   };
   require_fits(request);
+  const auto statistics = request.statistics;
   const bool queued = batcher_.submit(
-      std::move(request),
-      [this, tokens, name = model.name, version = model.version, most = limits(model), reply = std::move(reply),
-       write = std::move(work.write), begun = Batcher::Clock::now()](const BatchResult& result) {
+      std::move(request), [this, tokens, items = work.items, statistics, name = model.name, version = model.version,
+                           most = limits(model), reply = std::move(reply), write = std::move(work.write),
+                           begun = Batcher::Clock::now()](const BatchResult& result) {
         if (keys_ != nullptr && !reply.key.empty() && *tokens > 0) keys_->charge_tokens(reply.key, *tokens);
+        statistics->tokens += static_cast<std::uint64_t>(tokens->load());
+        if (result.status == BatchResult::Status::kDone) statistics->texts += items;
         HttpResponse response;
         try {
           response = result.status == BatchResult::Status::kDone ? write() : status_response(result, most);
@@ -259,9 +275,15 @@ void Service::count_work(const Model& model, const Routed::Reply& reply, std::in
   if (keys_ != nullptr && !reply.key.empty() && tokens > 0) keys_->charge_tokens(reply.key, tokens);
   const std::shared_ptr<ModelStatistics> statistics = statistics_.model(model.name);
   ++statistics->requests;
-  statistics->texts += reply.note->texts;
   statistics->tokens += static_cast<std::uint64_t>(tokens);
   statistics->compute_seconds.observe(std::chrono::duration<double>(time).count());
+  if (response.status == 0) {
+    ++statistics->cancelled;
+    return;
+  }
+  statistics->texts += reply.note->texts;
+  if (response.status == 504) ++statistics->expired;
+  if (response.status == 500) ++statistics->failed;
   versions_.add(model.name, model.version, response.status >= 500, time);
 }
 
@@ -317,6 +339,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
                                            begun = Batcher::Clock::now()](const BatchResult& result) {
         charge(result.predictions, reply.key);
         const Model& model = pending->job.model;
+        if (pending->job.explain) count_explained(*statistics_.model(model.name), result.predictions);
         HttpResponse response = result_response(*pending, result, this->limits(model), [&](const Answer& answer) {
           count(answer);
           if (model.classifier->embeds()) return;  // there is no label to give feedback on

@@ -1,6 +1,8 @@
 // Decoding, resizing and reading of pictures. tests/python/test_images.py compares them with Pillow.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <cmath>
 #include <cstdint>
 #include <fstream>
 #include <string>
@@ -111,6 +113,53 @@ TEST(Images, EqualPixelsStayEqualWhenResized) {
     EXPECT_EQ(std::count(result.pixels.begin(), result.pixels.end(), 200), height * width * 3);
   }
   EXPECT_THROW(resized(image, 0, 4), ValueError);
+}
+
+// Kilobytes that this process held at most.
+int64_t peak() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss;
+}
+
+// A few kilobytes of PNG may hold a row or a column of millions of pixels, which would be gigabytes if one side were
+// widened before the other shrinks.
+TEST(Images, ARowOrAColumnOfMillionsOfPixelsTakesLittleMemory) {
+  constexpr int64_t kLong = 1 << 20;
+  ImagePreprocessing p;
+  p.height = p.width = 224, p.channels = 3, p.mean = p.std = {1, 1, 1};
+  for (const ImageFit fit : {ImageFit::stretch, ImageFit::crop}) {
+    for (const auto& [height, width] : {std::pair<int64_t, int64_t>{kLong, 1}, {1, kLong}, {kLong / 2, 2}}) {
+      Image image = make_image(height, width, 1);
+      std::fill(image.pixels.begin(), image.pixels.end(), uint8_t{200});
+      const int64_t before = peak();
+      p.fit = fit;
+      const Image result = p.fitted(std::move(image));
+      EXPECT_LT(peak() - before, 64 << 10) << height << " x " << width;
+      ASSERT_EQ(result.pixels.size(), 224U * 224 * 3);
+      for (const uint8_t value : result.pixels) ASSERT_NEAR(value, 200, 1);
+    }
+  }
+}
+
+TEST(Images, CropIsTheMiddleOfTheResizedPicture) {
+  ImagePreprocessing p;
+  p.fit = ImageFit::crop, p.channels = 3, p.mean = p.std = {1, 1, 1};
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{31, 57}, {90, 14}, {8, 8}, {5, 200}, {16, 48}}) {
+    for (const auto& [to_height, to_width] : {std::pair<int64_t, int64_t>{16, 16}, {7, 40}, {64, 9}}) {
+      p.height = to_height, p.width = to_width;
+      const Image image = numbered(height, width, 3);
+      const double scale = std::max(static_cast<double>(to_height) / static_cast<double>(height),
+                                    static_cast<double>(to_width) / static_cast<double>(width));
+      const auto side = [&](int64_t from, int64_t least) {
+        return std::max<int64_t>(std::lround(static_cast<double>(from) * scale), least);
+      };
+      const Image whole = resized(image, side(height, to_height), side(width, to_width));
+      const Image middle =
+          cropped(whole, (whole.height - to_height) / 2, (whole.width - to_width) / 2, to_height, to_width);
+      EXPECT_EQ(p.fitted(image).pixels, middle.pixels) << height << " x " << width << " to " << to_height;
+    }
+  }
 }
 
 TEST(Images, NormalizedIsByChannel) {

@@ -51,6 +51,53 @@ TEST(TagScheme, BestSequenceIsOneThatTheRulesAllow) {
   EXPECT_FALSE(bioes.may_begin(3));
 }
 
+// Of all paths by their rules, the one with the greatest sum.
+TEST(TagScheme, BestSequenceIsThatOfAllTransitions) {
+  std::vector<std::string> types;
+  for (int i = 0; i < 40; ++i) types.push_back(std::to_string(i));
+  for (const TagScheme& scheme :
+       {TagScheme::of_types(types, false), TagScheme::of_types(types, true), TagScheme({"I-A", "O", "I-B", "B-B"})}) {
+    const size_t width = scheme.labels().size(), count = 60;
+    std::vector<float> scores(count * width);
+    std::uint32_t state = 7;
+    // Whole numbers, so that sums are often equal.
+    for (float& score : scores) score = -static_cast<float>((state = state * 1664525 + 1013904223) >> 30);
+    std::vector<std::vector<double>> sums(count, std::vector<double>(width, -1e300));
+    std::vector<std::vector<std::int32_t>> from(count, std::vector<std::int32_t>(width));
+    for (size_t label = 0; label < width; ++label) {
+      if (scheme.may_begin(label)) sums[0][label] = scores[label];
+    }
+    for (size_t i = 1; i < count; ++i) {
+      for (size_t after = 0; after < width; ++after) {
+        for (size_t before = 0; before < width; ++before) {
+          const double sum = sums[i - 1][before] + scores[i * width + after];
+          if (!scheme.may_follow(before, after) || sum <= sums[i][after]) continue;
+          sums[i][after] = sum;
+          from[i][after] = static_cast<std::int32_t>(before);
+        }
+      }
+    }
+    std::vector<std::int32_t> expected(count);
+    double greatest = -1e300;
+    for (size_t label = 0; label < width; ++label) {
+      if (!scheme.may_end(label) || sums[count - 1][label] <= greatest) continue;
+      greatest = sums[count - 1][label];
+      expected[count - 1] = static_cast<std::int32_t>(label);
+    }
+    for (size_t i = count - 1; i > 0; --i) expected[i - 1] = from[i][static_cast<size_t>(expected[i])];
+    EXPECT_EQ(scheme.best(scores), expected);
+  }
+}
+
+TEST(TagScheme, TooManyLabelsAreRefused) {
+  std::vector<std::string> types;
+  for (size_t i = 0; i < (TagScheme::kMostLabels - 1) / 2; ++i) types.push_back(std::to_string(i));
+  EXPECT_EQ(TagScheme::of_types(types, false).labels().size(), TagScheme::kMostLabels - 1);
+  types.emplace_back("one more");
+  EXPECT_THROW(TagScheme::of_types(types, false), ValueError);
+  EXPECT_THROW(TagScheme(std::vector<std::string>(100'000, "B-A")), ValueError);
+}
+
 TEST(TagScheme, EverySequenceOfThreeIsJudgedAsThePaths) {
   for (const bool ends : {false, true}) {
     const TagScheme scheme = TagScheme::of_types(std::vector<std::string>{"A", "B"}, ends);

@@ -33,6 +33,8 @@ TEST(TaggedSentences, ColumnsAreRead) {
   EXPECT_EQ(sentences[0].words, (std::vector<std::string>{"EU", "rejects"}));
   EXPECT_EQ(sentences[0].tags, (std::vector<std::string>{"B-ORG", "O"}));
   EXPECT_EQ(sentences[0].line, 3u);
+  EXPECT_EQ(sentences[0].line_of(1), 4u);
+  EXPECT_EQ(sentences[1].line_of(0), 7u);
   EXPECT_EQ(sentences[1].words, std::vector<std::string>{"中国"});
 }
 
@@ -43,6 +45,7 @@ TEST(TaggedSentences, ObjectsAreRead) {
   ASSERT_EQ(sentences.size(), 2u);
   EXPECT_EQ(sentences[0].words, (std::vector<std::string>{"a b", "c"}));
   EXPECT_EQ(sentences[1].line, 3u);
+  EXPECT_EQ(sentences[0].line_of(1), 1u);
 }
 
 TEST(TaggedSentences, FaultsNameTheirLine) {

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -24,7 +25,10 @@ TEST(TaskModel, TheFolderNamesItsTask) {
   EXPECT_EQ(task_with(folder, "{}"), "classification");
   EXPECT_EQ(task_with(folder, R"({"task": "translation"})"), "translation");
   EXPECT_EQ(task_with(folder, R"({"architectures": ["RobertaForTokenClassification"]})"), "tagging");
-  EXPECT_EQ(task_with(folder, R"({"architectures": ["MarianMTModel"]})"), "translation");
+  for (const char* name : {"MarianMTModel", "M2M100ForConditionalGeneration", "BartForConditionalGeneration",
+                           "MBartForConditionalGeneration", "T5ForConditionalGeneration"}) {
+    EXPECT_EQ(task_with(folder, fmt::format(R"({{"architectures": ["{}"]}})", name)), "translation") << name;
+  }
   EXPECT_EQ(task_with(folder, R"({"architectures": ["BertForSequenceClassification"]})"), "classification");
   EXPECT_EQ(task_with(folder, R"({"task": "image", "architectures": ["MarianMTModel"]})"), "image");
   for (const char* wrong : {R"({"task": 3})", R"({"task": ""})", R"({"task": "a b"})", "[]", "{"}) {

@@ -1,5 +1,6 @@
 #include <qing/optim/translation/train_translation.h>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -88,6 +89,16 @@ TEST_F(TrainTranslation, PairsAreEncodedWithTheirLanguage) {
   EXPECT_EQ(plain.decode(short_one.examples[0].source, false), pairs_[0].source + "[SEP]");
   EXPECT_THROW(encode_pairs(pairs_, plain), ValueError);
   EXPECT_THROW(encode_pairs(std::vector<TranslationPair>{{"\xff", "a", "en", "zh"}}, tokenizer), DataError);
+}
+
+TEST_F(TrainTranslation, PairsThatAreTooLongAreCounted) {
+  options_.max_steps = 1;
+  EXPECT_EQ(train_translation(pairs_, options_, folder_.path() / "all").left_out, 0);
+  std::vector<TranslationPair> more(pairs_.begin(), pairs_.end());
+  std::string long_text;
+  for (int i = 0; i < 500; ++i) long_text += fmt::format("{} ", i);
+  more.push_back({long_text, "y", "en", "zh"});
+  EXPECT_EQ(train_translation(more, options_, folder_.path() / "more").left_out, 1);
 }
 
 TEST_F(TrainTranslation, PartsOfABatchAreItsPairs) {

@@ -4,14 +4,20 @@ import base64
 import gzip
 import io
 import json
+import shutil
 import struct
+import sys
 import urllib.error
 import urllib.request
 
 import numpy
 import pytest
-from conftest import served
+import safetensors.numpy as safetensors_numpy
+from conftest import ROOT, served
 from PIL import Image
+
+sys.path.insert(0, str(ROOT / "serve/sdk/python"))
+from maas_sdk import MaaSClient
 
 SMALL = ["--widths", "8,16", "--epochs", 4, "--batch", 32, "--flip", 0, "--crop-padding", 1]
 LABELS = ["left", "right"]
@@ -130,11 +136,64 @@ def test_every_form_of_a_request_gives_the_same_answer(server):
         numpy.testing.assert_allclose(columns["scores"], scores, atol=1e-6)
 
 
+def infer(server, numbers, size=None, **members):
+    """The answer to one picture of zeros, with these members of the request. ``numbers`` are those of the tensor, or its
+    bytes."""
+    tensor = {"name": "image", "datatype": "UINT8", "shape": [1, 12, 12, 1]}
+    binary = numbers if isinstance(numbers, bytes) else b""
+    tensor |= {"parameters": {"binary_data_size": len(binary) if size is None else size}} if binary else {"data": numbers}
+    head = json.dumps({"inputs": [tensor]} | members).encode()
+    request = urllib.request.Request(server + "/v2/models/squares/infer", head + binary, {
+        "Content-Type": "application/octet-stream" if binary else "application/json",
+        **({"Inference-Header-Content-Length": str(len(head))} if binary else {}),
+    })  # fmt: skip
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            body, length = answer.read(), answer.headers["Inference-Header-Content-Length"]
+            return answer.status, json.loads(body[: int(length)] if length else body), body[int(length) :] if length else b""
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error), b""
+
+
+def test_requests_of_tensors_are_read_as_those_of_texts(server):
+    zeros = [0] * 144
+    status, plain, _ = infer(server, zeros, id="7", model_name="squares", outputs=[])
+    assert status == 200 and plain["id"] == "7", plain
+    assert [output["name"] for output in plain["outputs"]] == ["label", "scores"], "an empty list asks for all"
+    status, answer, parts = infer(server, bytes(144), parameters={"binary_data_output": True})
+    assert status == 200 and [o["parameters"]["binary_data_size"] for o in answer["outputs"]] == [len(parts) - 8, 8]
+    assert list(struct.unpack("<2f", parts[-8:])) == pytest.approx(plain["outputs"][1]["data"])
+    status, answer, parts = infer(server, bytes(144), outputs=[{"name": "scores", "parameters": {"binary_data": True}}])
+    assert status == 200 and len(parts) == 8
+
+
+@pytest.mark.parametrize("numbers, size, members, status, text", [
+    ([0] * 144, None, {"outputs": [{"name": "scores"}] * 2}, 422, "outputs[1].name: must be one of label, scores, each once"),
+    ([0] * 144, None, {"outputs": [{"name": "scores", "x": 1}]}, 422, "outputs[0].x"),
+    ([0] * 144, None, {"parameters": {"explain": True}}, 422, "parameters.explain"),
+    ([0] * 144, None, {"parameters": {"content_type": "str"}}, 422, "parameters.content_type: must be np"),
+    ([0] * 143, None, {}, 422, "inputs[0].data: 143 numbers, but the shape has 144"),
+    (bytes(144), 143, {}, 400, "binary_data_size"),
+    (bytes(143), None, {}, 400, "inputs[0]: 143 bytes for 144 elements"),
+])  # fmt: skip
+def test_requests_of_tensors_are_refused_as_those_of_texts(server, numbers, size, members, status, text):
+    found, answer, _ = infer(server, numbers, size, **members)
+    assert found == status and text in answer["error"], answer
+
+
 def test_the_model_says_what_it_takes(server):
     with urllib.request.urlopen(server + "/v2/models/squares") as answer:
         described = json.load(answer)
     assert described["inputs"] == [{"name": "image", "datatype": "UINT8", "shape": [-1, 12, 12, 1]}]
     assert [output["shape"] for output in described["outputs"]] == [[-1], [-1, 2]]
+
+
+def test_the_python_client_sends_as_many_pictures_as_the_server_takes(server):
+    with urllib.request.urlopen(server + "/v1/models/squares") as answer:
+        assert json.load(answer)["limits"]["images"] == 64
+    images, labels = squares(150, 9)
+    with MaaSClient(endpoint=server, batch_size=1000) as client:
+        assert client.get_model("squares").predict(list(images)) == [LABELS[label] for label in labels]
 
 
 def test_explanations_are_pictures_whose_weights_sum_to_the_difference(server):
@@ -180,7 +239,41 @@ def test_a_picture_of_too_many_pixels_is_refused(server):
 
 def test_texts_are_sent_to_another_route(server):
     status, answer = post(server, b'{"texts": ["hello"]}', "application/json")
-    assert status == 422
+    assert status == 422 and answer["error"].startswith("texts: "), answer
+    for route in ("tag", "translate"):
+        status, answer = post(server, b'{"texts": ["hello"]}', "application/json", f"/v1/models/squares/{route}")
+        assert status == 422 and "POST /v1/models/squares/predict" in answer["error"], answer
+
+
+def test_scores_that_are_not_finite_are_the_models_fault(qing, classifier, tmp_path):
+    folder = tmp_path / "squares/1"
+    shutil.copytree(classifier[0], folder)
+    # Zero for a black picture, which a server tries a model out with, and more than floats hold for others.
+    config = json.loads((folder / "config.json").read_text())
+    config["preprocessing"]["mean"] = [0]
+    (folder / "config.json").write_text(json.dumps(config))
+    weights = safetensors_numpy.load_file(folder / "model.safetensors")
+    zero = {name: values * 0 for name, values in weights.items() if name.endswith((".bias", "running_mean"))}
+    huge = {name: values * 0 + numpy.float32(1e30) for name, values in weights.items() if "conv" in name}
+    weights |= zero | huge
+    safetensors_numpy.save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with served(qing, tmp_path) as server:
+        status, answer = post(server, png(squares(1, 1)[0][0]), "image/png")
+        assert status == 500 and answer["code"] == "internal", answer
+        assert post(server, png(numpy.zeros((12, 12), "uint8")), "image/png")[0] == 200
+
+
+def test_weights_that_are_not_finite_are_refused_by_their_file(qing, classifier, tmp_path):
+    folder, picture = tmp_path / "m", tmp_path / "a.png"
+    shutil.copytree(classifier[0], folder)
+    picture.write_bytes(png(squares(1, 1)[0][0]))
+    weights = safetensors_numpy.load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    safetensors_numpy.save_file(weights | {"conv1.weight": weights["conv1.weight"] * numpy.float32("nan")},
+                                folder / "model.safetensors", {"format": "pt"})  # fmt: skip
+    result = qing("predict", "--model", folder, picture, check=False)
+    assert result.returncode == 1
+    assert f"{folder / 'model.safetensors'}: conv1: filter 0 is not finite" in result.stderr, result.stderr
 
 
 def test_idx_files_are_trained_on_alone(qing, data, tmp_path):
@@ -189,6 +282,25 @@ def test_idx_files_are_trained_on_alone(qing, data, tmp_path):
                            2, "--out", tmp_path / "m", "--json").stdout)  # fmt: skip
     assert told["epochs"] == 2
     assert json.loads((tmp_path / "m/config.json").read_text())["architectures"] == ["ViTForImageClassification"]
+
+
+@pytest.mark.parametrize("form", ["idx", "table"])
+def test_a_resumed_training_notices_other_labels_and_pictures(qing, data, tmp_path, form):
+    images, labels = squares(60, 4)
+    if form == "idx":
+        file, changed = tmp_path / "t-images-idx3-ubyte.gz", tmp_path / "t-labels-idx1-ubyte.gz"
+        write_idx(file, images)
+        write_idx(changed, labels)
+    else:
+        file, changed = tmp_path / "list.csv", tmp_path / "0.png"
+        file.write_text("path,label\n" + "".join(f"{i}.png,{LABELS[label]}\n" for i, label in enumerate(labels)))
+        for i, image in enumerate(images):
+            (tmp_path / f"{i}.png").write_bytes(png(image))
+    out = tmp_path / "m"
+    qing("train", "--task", "image", "--data", file, "--dev-share", 0, *SMALL, "--out", out)
+    write_idx(changed, 1 - labels) if form == "idx" else changed.write_bytes(png(255 - images[0]))
+    result = qing("train", "--out", out, "--resume", "--epochs", 5, check=False)
+    assert result.returncode != 0 and file.name in result.stderr, result.stderr
 
 
 def test_bad_pictures_stop_the_training_or_are_left_out(qing, data, tmp_path):

@@ -48,7 +48,8 @@ def service():
             asked.append((self.path, body))
             head = {"model": self.path.split("/")[3], "version": "2"}
             if self.path.endswith("/translate"):
-                self.answer({**head, "translations": [{"text": t.upper(), "score": -0.5, "tokens": 3} for t in body["texts"]]})
+                translations = [{"text": t.upper(), "score": -0.5, "tokens": 3, "complete": len(t) < 50} for t in body["texts"]]
+                self.answer({**head, "translations": translations})
             elif self.path.endswith("/tag"):
                 entity = {"type": "PER", "begin": 0, "end": 1, "text": "a", "score": 0.75}
                 self.answer({**head, "results": [{"entities": [entity] if t else [], "tokens": 3} for t in body["texts"]]})
@@ -87,6 +88,7 @@ def test_translations(service):
     many = both(endpoint, "zh-en", lambda model: model.translate([f"text {i} " + "x" * 90 for i in range(100)]))
     assert [str(text).split()[1] for text in many] == [str(i) for i in range(100)]
     assert max(len(json.dumps(body)) for _, body in asked) < 4096 and all("beam_size" not in b for _, b in asked[-2:])
+    assert one.complete and not many[0].complete and not pickle.loads(pickle.dumps(many[0])).complete
     assert pickle.loads(pickle.dumps(one)).tokens == 3
     with MaaSClient(endpoint=endpoint) as client:
         model = client.get_model("zh-en")
@@ -101,6 +103,14 @@ def test_entities(service):
     endpoint, _ = service
     assert both(endpoint, "names", lambda model: model.tag("a b")) == [Entity("PER", 0, 1, "a", 0.75)]
     assert [len(found) for found in both(endpoint, "names", lambda model: model.tag(["a", "", "b"]))] == [1, 0, 1]
+
+
+def test_pictures_are_sent_in_batches_of_their_own_limit(service):
+    endpoint, asked = service
+    picture = b"\x89PNG\r\n\x1a\n"
+    with MaaSClient(endpoint=endpoint, batch_size=1000) as client:
+        assert len(client.get_model("clothes").predict([picture] * 100)) == 100
+    assert sorted(len(body["images"]) for _, body in asked) == [36, 64]
 
 
 def test_pictures(service, tmp_path):
@@ -126,8 +136,10 @@ def test_pictures(service, tmp_path):
         for wrong, error in ((grey.astype(float), ValueError), ([1], TypeError), ([color[:0]], ValueError), ({}, TypeError)):
             with pytest.raises(error, match="images"):
                 model.predict(wrong)
-        with pytest.raises(FileNotFoundError):
-            model.predict(tmp_path / "none.png")
+        with pytest.raises(FileNotFoundError, match=r"images\[1\].*none.png"):
+            model.predict([jpeg, tmp_path / "none.png"])
+        with pytest.raises(ValueError, match=r"images\[1\] cannot be written as PNG .*convert it to RGB"):
+            model.predict([jpeg, image.new("CMYK", (2, 2))])
         with pytest.raises(ValueError, match="explain"):
             model.predict(grey, explain=True)
 

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 
+import numpy
 import pytest
+import safetensors.numpy as safetensors_numpy
 from conftest import ROOT
 from conftest import ask as ask_url
 from conftest import served
@@ -67,6 +69,14 @@ def test_predict_prints_entities(qing, tagger):
     assert all(("你好 " + text)[entity["begin"] : entity["end"]] == entity["text"] for entity in found)
 
 
+def test_an_error_names_the_line(qing, tagger):
+    lines = [b"Greta Weber works\n"] * 150
+    lines[130] = b"\xff\n"
+    command = [str(qing.binary), "predict", "--model", str(tagger[0])]
+    result = subprocess.run(command, input=b"".join(lines), capture_output=True, timeout=300)
+    assert result.returncode == 1 and b"stdin:131: " in result.stderr and b"text 2" not in result.stderr, result.stderr
+
+
 def test_transformers_gives_equal_logits(qing, tagger, files):
     """The entities follow from the logits of AutoModelForTokenClassification: at the first token of each word."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
@@ -116,6 +126,7 @@ def test_the_data_say_which_scheme(qing, tmp_path):
 @pytest.mark.parametrize(("content", "why"), [
     ("EU B-ORG\nrejects\n", ":2: has a word without a tag"),
     ("EU NOUN\n", ":1: the tag 'NOUN' is neither O nor"),
+    ("a O\n\nEU B-ORG\nrejects VERB\n", ":4: the tag 'VERB' is neither O nor"),
     ("EU O\n", "no sentence has an entity"),
     ("\n", "has no sentences"),
 ])  # fmt: skip
@@ -203,6 +214,43 @@ def test_a_served_tagger(qing, tagger, model_dir, tmp_path):
         status, answer = ask(server, "/v1/admin/models/names/unload", {})
         assert status == 200, answer
         assert ask(server, "/v1/models/names/tag", {"texts": [text]})[0] in (404, 503)
+
+
+def test_texts_and_tokens_are_counted(qing, tagger, model_dir, tmp_path):
+    shutil.copytree(tagger[0], tmp_path / "names/1")
+    shutil.copytree(model_dir, tmp_path / "mood/1")
+    with served(qing, tmp_path) as server:
+        answer = ask(server, "/v1/models/names/tag", {"texts": ["Greta Weber", "works", "for Nordwind"] * 100})[1]
+        ask(server, "/v1/models/mood/predict", {"texts": ["good", "bad"], "explain": True})
+        metrics = ask(server, "/metrics")[1].decode()
+    tokens = sum(result["tokens"] for result in answer["results"])
+    found = dict(line.rsplit(" ", 1) for line in metrics.splitlines() if not line.startswith("#"))
+    assert found['qing_model_texts_total{model="names"}'] == "300" and found['qing_model_tokens_total{model="names"}'] == str(tokens)
+    pieces = int(found['qing_model_compute_seconds_count{model="names"}'])
+    assert pieces > 1 and float(found['qing_model_compute_seconds_sum{model="names"}']) > 0
+    assert found['qing_model_texts_total{model="mood"}'] == "2" and int(found['qing_model_tokens_total{model="mood"}']) > 2
+
+
+def test_scores_that_are_not_finite_are_the_models_fault(qing, tagger, tmp_path):
+    folder = tmp_path / "names/1"
+    shutil.copytree(tagger[0], folder)
+    # The model answers the text that a server tries it out with, and fails on words that are not in that.
+    good = "warm-up 热身"
+    known = json.loads(qing("tokenize", "--model", folder, good).stdout)
+    weights = safetensors_numpy.load_file(folder / "model.safetensors")
+    (name,) = [name for name in weights if name.endswith("word_embeddings.weight")]
+    rows = numpy.full_like(weights[name], numpy.nan)
+    rows[known] = weights[name][known]
+    safetensors_numpy.save_file(weights | {name: rows}, folder / "model.safetensors", {"format": "pt"})
+    result = qing("predict", "--model", folder, good, "Nordwind", check=False)
+    assert result.returncode == 1 and "a score is not finite; check the model's weights" in result.stderr
+    with served(qing, tmp_path, ["Nordwind"]) as server:
+        assert ask(server, "/v1/models/names/tag", {"texts": [good]})[0] == 200
+        status, answer = ask(server, "/v1/models/names/tag", {"texts": [good, "Nordwind"]})
+        assert status == 500 and answer["code"] == "internal", answer
+        metrics = ask(server, "/metrics")[1].decode()
+    assert 'qing_model_failed_total{model="names"} 1' in metrics
+    assert 'qing_version_failed_total{model="names",version="1"} 1' in metrics
 
 
 def test_listings_of_the_command_name_the_task(qing, tagger):

@@ -43,6 +43,21 @@ def test_card_has_scores_and_licences(trained):
     assert "- CC0-1.0" in card and "pairs.tsv en-zh | 4 |" in card and "BLEU" in card
 
 
+def test_pairs_that_are_too_long_are_reported(qing, pairs, tmp_path):
+    long = " ".join(str(i) for i in range(300))
+    head, rest = "en\tzh\n", "".join(f"{en}\t{zh}\n" for en, zh in PAIRS)
+    (tmp_path / "data.tsv").write_text(head + rest + f"{long}\t文件\n", encoding="utf-8")
+    (tmp_path / "dev.tsv").write_text(head + f"Open the image.\t打开图片。\n文件\t{long}\n", encoding="utf-8")
+    (tmp_path / "none.tsv").write_text(head + f"{long}\t打开图片。\n", encoding="utf-8")
+    command = ["train", "--task", "translation", "--data", tmp_path / "data.tsv", *SMALL, "--max-length", 32, "--epochs", 1]
+    result = qing(*command, "--dev", tmp_path / "dev.tsv", "--out", tmp_path / "m", "--json")
+    assert "1 of 5 pairs were left out, because a text has more than 32 tokens" in result.stderr
+    assert json.loads(result.stdout)["dev"][0]["too_long"] == 1 and "1 pairs too long for the loss" in result.stderr
+    result = qing(*command, "--dev", tmp_path / "none.tsv", "--out", tmp_path / "n", check=False)
+    assert result.returncode == 1
+    assert "none.tsv en-zh: all 1 pairs have a text of more than 32 tokens" in result.stderr, result.stderr
+
+
 def test_translate_prints_a_line_for_each_text(qing, trained, tmp_path):
     out, _ = trained
     lines = qing("translate", "--model", out, *[en for en, _ in PAIRS]).stdout.splitlines()

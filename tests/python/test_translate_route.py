@@ -4,6 +4,8 @@ import concurrent.futures
 import http.client
 import json
 import random
+import signal
+import subprocess
 import time
 import urllib.parse
 
@@ -17,7 +19,7 @@ tokenizers = pytest.importorskip("tokenizers")
 WORDS = [f"w{i}" for i in range(200)]
 
 
-def save_model(folder, **settings):
+def save_model(folder, model_class="MarianMTModel", config_class="MarianConfig", **settings):
     """A random model with a vocabulary of words, whose texts end in the end token."""
     names = ["</s>", "<unk>", "<pad>", *WORDS, ".", "。", "世", "界"]
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: i for i, w in enumerate(names)}, unk_token="<unk>"))
@@ -33,7 +35,7 @@ def save_model(folder, **settings):
                   encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=64, decoder_ffn_dim=64,
                   max_position_embeddings=32, pad_token_id=2, eos_token_id=0, decoder_start_token_id=2,
                   forced_eos_token_id=None, num_beams=4)  # fmt: skip
-    model = transformers.MarianMTModel(transformers.MarianConfig(**(config | settings)))
+    model = getattr(transformers, model_class)(getattr(transformers, config_class)(**(config | settings)))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() == 2 and "embed_positions" not in name:
@@ -80,6 +82,54 @@ def test_translations_are_those_of_transformers(url, models):
             theirs = model.generate(input_ids=ids, num_beams=beams, max_new_tokens=20, do_sample=False)[0]
             assert ours["text"] == tokenizer.decode(theirs, skip_special_tokens=True)
             assert ours["tokens"] == len(theirs) - 1 and ours["complete"] == (0 in theirs)
+
+
+@pytest.mark.parametrize("name", ["Bart", "MBart"])
+def test_models_of_other_families_are_translated_with_and_served(qing, tmp_path, name):
+    source, folder = tmp_path / "source", tmp_path / "models/small/1"
+    save_model(source, f"{name}ForConditionalGeneration", f"{name}Config")
+    qing("import", source, "--out", folder)
+    tokenizer = transformers.PreTrainedTokenizerFast.from_pretrained(source)
+    model = getattr(transformers, f"{name}ForConditionalGeneration").from_pretrained(source).eval()
+    text = sentence(9, 9)
+    ids = tokenizer(text, return_tensors="pt")["input_ids"]
+    theirs = model.generate(input_ids=ids, num_beams=4, max_new_tokens=20, do_sample=False)[0]
+    expected = tokenizer.decode(theirs, skip_special_tokens=True)
+    told = qing("translate", "--model", folder, "--beam", 4, "--max-tokens", 20, text).stdout
+    assert told == expected + "\n"
+    with served(qing, tmp_path / "models") as endpoint:
+        found = translate(endpoint + "/v1/models/small/translate", [text], beam_size=4, max_tokens=20)
+    assert found[0]["text"] == expected
+
+
+def test_options_of_the_folder_give_way_to_those_asked_for(qing, tmp_path):
+    folder, text = tmp_path / "models/small/1", sentence(9, 9)
+    save_model(folder)
+    expected = {beams: qing("translate", "--model", folder, "--beam", beams, "--max-tokens", 20, text).stdout for beams in (1, 4)}
+    settings = json.loads((folder / "generation_config.json").read_text())
+
+    def write(**changes):
+        (folder / "generation_config.json").write_text(json.dumps(settings | changes))
+
+    write(num_beams=4, num_return_sequences=4)
+    assert qing("translate", "--model", folder, "--beam", 1, "--max-tokens", 20, text).stdout == expected[1]
+    write(num_beams=1, do_sample=True, temperature=5.0)
+    assert qing("translate", "--model", folder, "--beam", 4, "--max-tokens", 20, text).stdout == expected[4]
+    with served(qing, tmp_path / "models") as endpoint:
+        found = translate(endpoint + "/v1/models/small/translate", [text], beam_size=4, max_tokens=20)
+        assert found[0]["text"] + "\n" == expected[4]
+    write(num_beams=60)
+    with served(qing, tmp_path / "models") as endpoint:
+        url = endpoint + "/v1/models/small/translate"
+        assert translate(url, [text], max_tokens=20) == translate(url, [text], beam_size=16, max_tokens=20)
+
+
+def test_an_error_of_the_command_names_the_line(qing, models):
+    lines = [b"w1 w2\n"] * 100
+    lines[80] = b"\xff\n"
+    command = [str(qing.binary), "translate", "--model", str(models / "small/1"), "--beam", "1", "--max-tokens", "2"]
+    result = subprocess.run(command, input=b"".join(lines), capture_output=True, timeout=300)
+    assert result.returncode == 1 and b"stdin:81: byte 0 is not UTF-8" in result.stderr, result.stderr
 
 
 def test_answers_do_not_depend_on_other_requests(url):
@@ -157,6 +207,7 @@ def test_streams_give_tokens_and_finished_texts(url):
     ({"texts": ["a"], "top_p": 0}, "top_p"),
     ({"texts": ["a"], "target": 3}, "target"),
     ({"texts": ["a"], "target": "xx"}, "target"),
+    ({"texts": ["a"], "source": "xx"}, "source: the model's folder does not say"),
     ({"texts": ["a"], "stream": 1}, "stream"),
     ({"texts": ["a"], "unknown": 1}, "unknown"),
 ])  # fmt: skip
@@ -166,27 +217,83 @@ def test_what_is_wrong_is_named(url, body, field):
 
 
 def test_other_routes_name_this_one(url):
-    status, _, answer = ask(url.replace("/v1/models/small/translate", "/v1/models/small/predict"), {"texts": ["a"]})
-    assert status in (404, 422)
+    for route in ("predict", "tag"):
+        status, _, answer = ask(url.replace("/v1/models/small/translate", f"/v1/models/small/{route}"), {"texts": ["a"]})
+        assert status == 422 and "POST /v1/models/small/translate" in answer["error"], answer
     status, _, answer = ask(url.replace("/small/", "/none/"), {"texts": ["a"]})
-    assert status == 404
+    assert status == 404 and answer["code"] == "unknown_model", answer
+
+
+def test_a_server_that_stops_finishes_its_streams(qing, models):
+    server = RunningServer(qing.binary, "--port", 0, "--models", models)
+    try:
+        parts = urllib.parse.urlsplit(server.endpoint + "/v1/models/small/translate")
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+        texts = [sentence(25, i) for i in range(200)]
+        connection.request("POST", parts.path, json.dumps({"texts": texts, "stream": True, "max_tokens": 30}),
+                           {"Content-Type": "application/json"})  # fmt: skip
+        response = connection.getresponse()
+        first = response.readline()
+        server.process.send_signal(signal.SIGTERM)
+        events = [line for line in [first, *response] if line.startswith(b"event: ")]
+        assert server.process.wait(timeout=60) == 0
+    finally:
+        server.stop()
+    assert events.count(b"event: translation\n") == len(texts) and events[-1] == b"event: end\n"
+
+
+def counted(endpoint):
+    """The figures of /metrics by their names with labels."""
+    lines = ask(endpoint + "/metrics")[2].decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+
+def test_a_client_that_leaves_is_no_failure_of_the_version(qing, models):
+    with served(qing, models) as endpoint:
+        texts = [sentence(28, i) for i in range(1000)]
+        events_of(endpoint + "/v1/models/small/translate", {"texts": texts, "beam_size": 1, "stream": True}, lines=1)
+        for _ in range(300):
+            found = counted(endpoint)
+            if found['qing_model_cancelled_total{model="small"}'] == "1":
+                break
+            time.sleep(0.1)
+        assert found['qing_model_cancelled_total{model="small"}'] == "1"
+        assert int(found['qing_model_tokens_total{model="small"}']) > 0
+        assert found.get('qing_version_failed_total{model="small",version="1"}', "0") == "0"
+
+
+def test_more_texts_than_may_ever_wait_are_not_to_be_sent_again(qing, tmp_path):
+    save_model(tmp_path / "small/1")
+    (tmp_path / "small/limits.json").write_text('{"queue_texts": 2}')
+    with served(qing, tmp_path) as endpoint:
+        url = endpoint + "/v1/models/small/translate"
+        assert len(translate(url, ["w1", "w2"])) == 2
+        status, headers, answer = ask(url, {"texts": ["w1", "w2", "w3"]})
+        assert status == 422 and "more than the limits of 2 texts and " in answer["error"], answer
+        assert "Retry-After" not in headers
+    (tmp_path / "small/limits.json").write_text('{"queue_tokens": 100}')
+    with served(qing, tmp_path) as endpoint:
+        url = endpoint + "/v1/models/small/translate"
+        assert len(translate(url, ["w1 " * 80])) == 1
+        status, headers, answer = ask(url, {"texts": ["w1 " * 80, "w1 " * 80]})
+        assert status == 422 and "164 tokens are more than" in answer["error"] and "100 tokens" in answer["error"], answer
+        assert "Retry-After" not in headers
 
 
 def test_a_client_that_leaves_frees_its_place(qing, tmp_path):
-    """With the places taken by clients that leave, a new request need not wait for their texts."""
-    # So many tokens that the abandoned work would take far longer than the test waits.
-    save_model(tmp_path / "slow/1", d_model=512, decoder_layers=8, decoder_ffn_dim=2048, max_position_embeddings=512)
-    server = RunningServer(qing.binary, "--port", 0, "--models", tmp_path)
-    try:
-        url = server.endpoint + "/v1/models/slow/translate"
-        texts = [sentence(200, i) for i in range(256)]
-        started = time.monotonic()
-        for _ in range(2):
+    """The texts of clients that leave are not translated to the end."""
+    save_model(tmp_path / "slow/1", d_model=256, decoder_layers=4, decoder_ffn_dim=1024, max_position_embeddings=512)
+    with served(qing, tmp_path) as endpoint:
+        url = endpoint + "/v1/models/slow/translate"
+        texts, clients = [sentence(200, i) for i in range(256)], 2
+        for _ in range(clients):
             events_of(url, {"texts": texts, "beam_size": 1, "max_tokens": 500, "stream": True}, lines=1)
-        one_step = (time.monotonic() - started) / 2
-        started = time.monotonic()
         translate(url, [sentence(3, 1)], beam_size=1, max_tokens=4)
-        assert time.monotonic() - started < 10 * one_step + 5
-    finally:
-        code, _ = server.stop()
-    assert code == 0
+        for _ in range(300):
+            found = counted(endpoint)
+            if found['qing_model_cancelled_total{model="slow"}'] == str(clients):
+                break
+            time.sleep(0.1)
+        assert found['qing_model_cancelled_total{model="slow"}'] == str(clients)
+        # The sources alone have 200 tokens.
+        assert int(found['qing_model_tokens_total{model="slow"}']) < clients * len(texts) * 200

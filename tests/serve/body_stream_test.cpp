@@ -33,6 +33,9 @@ class BodyStreamTest : public ::testing::Test {
  protected:
   BodyStreamTest() {
     limits.idle_time = limits.predict_time = limits.write_time = std::chrono::milliseconds(300);
+    start();
+  }
+  void start() {
     transport =
         std::make_unique<HttpTransport>(handler, statistics.connections, limits, RequestLogOptions{.lines = false});
     transport->listen("127.0.0.1", 0);
@@ -118,6 +121,68 @@ TEST_F(BodyStreamTest, AClientThatDoesNotReadIsCutOff) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   EXPECT_TRUE(handler.stream->closed());
+}
+
+// A piece may be larger than what the system buffers of a connection, and than what a client may leave unread.
+TEST_F(BodyStreamTest, ALargePieceArrivesWhole) {
+  limits.write_time = std::chrono::seconds(30);
+  start();
+  RawClient client(transport->port());
+  client.send("GET / HTTP/1.0\r\n\r\n");
+  client.receive();
+  const std::string large(8 * BodyStream::kMostBytes, 'x');
+  handler.stream->write(large);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // the client begins to read late
+  handler.stream->write("last");
+  handler.stream->end();
+  EXPECT_EQ(rest(client).size(), sizeof "first," - 1 + large.size() + sizeof "last" - 1);
+}
+
+// A route may make a stream of what the request holds, which therefore counts until the end of the stream.
+TEST_F(BodyStreamTest, TheBodyOfARequestCountsUntilItsStreamEnds) {
+  limits.bodies_bytes = 100;
+  start();
+  const std::string request = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 80\r\n\r\n" + std::string(80, 'x');
+  RawClient first(transport->port());
+  first.send(request);
+  EXPECT_EQ(first.receive().status, 200);
+  RawClient second(transport->port());
+  second.send(request);
+  EXPECT_EQ(second.receive().status, 503);
+  handler.stream->end();
+  int status = 503;
+  for (int i = 0; i < 500 && status == 503; ++i) {
+    RawClient later(transport->port());
+    later.send(request);
+    status = later.receive().status;
+  }
+  EXPECT_EQ(status, 200);
+}
+
+TEST_F(BodyStreamTest, AServerThatStopsWaitsForAStreamThatEnds) {
+  handler.stream = std::make_shared<BodyStream>("cut off");
+  RawClient client(transport->port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 200);
+  std::thread stop([this] { transport->drain(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_FALSE(handler.stream->closed());
+  handler.stream->write("second");
+  handler.stream->end();
+  EXPECT_EQ(rest(client), "6\r\nfirst,\r\n6\r\nsecond\r\n0\r\n\r\n");
+  stop.join();
+}
+
+TEST_F(BodyStreamTest, AStreamThatEndsTooLateSaysThatItIsCutOff) {
+  limits.drain_time = std::chrono::milliseconds(300);
+  start();
+  handler.stream = std::make_shared<BodyStream>("cut off");
+  RawClient client(transport->port());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(client.receive().status, 200);
+  transport->drain();
+  EXPECT_TRUE(handler.stream->closed());
+  EXPECT_EQ(rest(client), "6\r\nfirst,\r\n7\r\ncut off\r\n0\r\n\r\n");
 }
 
 TEST_F(BodyStreamTest, AServerThatStopsEndsTheStream) {

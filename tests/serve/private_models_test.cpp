@@ -34,14 +34,15 @@ class PrivateModels : public ::testing::Test {
     api.stop_changes();
     batcher.stop();
   }
-  HttpResponse ask(std::string_view key, std::string_view method, std::string_view path, std::string body = "") {
+  HttpResponse ask(std::string_view key, std::string_view method, std::string_view path, std::string body = "",
+                   std::string_view type = kJsonType) {
     HttpHead head;
     head.method = method;
     head.path = path;
     head.has_length = !body.empty();
     head.header = [&](std::string_view name) -> std::string_view {
       if (name == "X-API-Key") return key;
-      return name == "Content-Type" ? kJsonType : std::string_view();
+      return name == "Content-Type" ? type : std::string_view();
     };
     const Routed routed = api.route(head);
     if (routed.refusal) return *routed.refusal;
@@ -112,6 +113,29 @@ TEST_F(PrivateModels, DoNotExistForOthers) {
     EXPECT_EQ(hidden.status, 404) << path;
     EXPECT_NE(hidden.body.find("unknown_model"), std::string::npos);
   }
+}
+
+// A model that takes pictures, too, so that its route looks at no Content-Type.
+class FakeImages : public nn::TaskModel {
+ public:
+  std::string_view task() const override { return "image"; }
+  std::vector<nn::TensorDescription> inputs() const override { return {}; }
+  std::vector<nn::TensorDescription> outputs() const override { return {}; }
+  void try_out() const override {}
+};
+
+TEST_F(PrivateModels, OfAnyTaskDoNotExistForOthersWhateverTheTypeOfTheBody) {
+  registry->add("ft-pictures", 1, std::make_shared<FakeImages>());
+  Database database = state->open();
+  jobs.owners().claim(database, "ft-pictures", "a", "ftjob-2");
+  for (const std::string_view type : {kJsonType, std::string_view("image/png"), std::string_view("text/plain")}) {
+    const HttpResponse none = ask("b-1", "POST", "/v1/models/none-such/predict", "abc", type);
+    for (const std::string name : {"ft-mood", "ft-pictures"}) {
+      EXPECT_EQ(ask("b-1", "POST", "/v1/models/" + name + "/predict", "abc", type).status, none.status) << name << type;
+    }
+  }
+  EXPECT_EQ(ask("a-1", "POST", "/v1/models/ft-pictures/predict", "abc", "text/plain").status, 415);
+  EXPECT_EQ(ask("a-1", "POST", "/v1/models/ft-mood/predict", "abc", "image/png").status, 415);
 }
 
 TEST_F(PrivateModels, AreInNoListOfOthers) {

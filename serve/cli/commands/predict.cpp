@@ -147,8 +147,11 @@ void predict_task(const PredictArguments& arguments, const std::filesystem::path
   }
   const std::shared_ptr<const nn::TaskModel> model = load_task_model(folder, arguments.precision);
   const Task& task = *find_task(model->task());
-  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where&) {
-    for (const std::string& line : task.predict(*model, texts, arguments.json)) print_line(line);
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
+    std::vector<std::string> lines;
+    compute_batch(texts, where,
+                  [&](std::span<const std::string> some) { lines = task.predict(*model, some, arguments.json); });
+    for (const std::string& line : lines) print_line(line);
   });
 }
 

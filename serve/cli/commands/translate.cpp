@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct TranslateArguments : TextArguments {
 nn::DecodingOptions decoding_options(const TranslateArguments& arguments, const nn::Translator& model) {
   nn::DecodingOptions options = model.options();
   options.beam_size = arguments.beam.value_or(options.beam_size);
+  if (options.beam_size > 1) options.temperature = 0;  // a beam is searched and not drawn
   options.max_tokens = arguments.max_tokens.value_or(options.max_tokens);
   options.length_penalty = arguments.length_penalty.value_or(options.length_penalty);
   return options;
@@ -56,8 +58,11 @@ void run_translate(const TranslateArguments& arguments) {
   const auto model = nn::Translator::load(arguments.model, arguments.precision);
   const nn::TranslationDirection direction = model->direction(arguments.from, arguments.to);
   const nn::DecodingOptions options = decoding_options(arguments, *model);
-  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where&) {
-    const std::vector<nn::Translation> translations = model->translate(texts, direction, options);
+  for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
+    std::vector<nn::Translation> translations;
+    compute_batch(texts, where, [&](std::span<const std::string> some) {
+      translations = model->translate(some, direction, options);
+    });
     for (size_t i = 0; i < texts.size(); ++i) print_translation(texts[i], translations[i], arguments.json);
   });
 }

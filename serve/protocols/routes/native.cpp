@@ -1,8 +1,8 @@
 // The service's own protocol, below /v1/models.
 #include <qing/serve/protocols/protocols.h>
 
-#include <optional>
-
+#include <qing/nn/models/image_classifier.h>
+#include <qing/serve/common/picture_limits.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/tasks/task.h>
@@ -80,7 +80,9 @@ void write_members(JsonWriter& json, const Service& service, const Model& model,
   }
   const Limits limits = service.limits(model);
   json.key("limits").begin_object().member("texts", limits.texts).member("explained_texts", limits.explained_texts);
-  json.member("text_bytes", limits.text_bytes).member("body_bytes", limits.body_bytes).end();
+  json.member("text_bytes", limits.text_bytes).member("body_bytes", limits.body_bytes);
+  if (model.served->task() == nn::kImage) json.member("images", kMostPictures);
+  json.end();
 }
 
 HttpResponse model_response(const Service& service, const Model& model, bool may_administer) {
@@ -122,9 +124,8 @@ Routed::Run show_model(Service& service, const Call& call) {
 // The body is JSON, unless the model is of a task that takes others, such as pictures.
 Routed::Run predict(Service& service, const Call& call) {
   const std::string_view name = call.parameter("name"), version = call.parameter("version");
-  const std::optional<Model> found = service.registry().find(name);
-  if (!found || found->classifier) require_json_body(call.head);
-  const Model any = service.any_model(name, call.key, version);
+  const Model any = service.any_model(name, call.key, version);  // first: other answers would tell of a hidden model
+  if (any.classifier) require_json_body(call.head);
   if (const Task* task = any.classifier ? nullptr : find_task(any.served->task())) {
     if (Routed::Run answered = task->answer(service, any, call)) return answered;
   }

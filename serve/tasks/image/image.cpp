@@ -1,6 +1,8 @@
 // The task "image": classification of pictures.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,6 +16,9 @@
 namespace qing::serve {
 namespace image {
 namespace {
+
+// Pictures of a command that are in memory at a time.
+constexpr size_t kTogether = 64;
 
 class ImageTask final : public Task {
  public:
@@ -48,13 +53,17 @@ class ImageTask final : public Task {
   std::vector<std::string> predict(const nn::TaskModel& model, std::span<const std::string> inputs,
                                    bool json) const override {
     const auto& classifier = dynamic_cast<const nn::ImageClassifier&>(model);
-    std::vector<nn::Image> images;
-    for (const std::string& path : inputs) {
-      try {
-        images.push_back(nn::decode_image(read_file(path), {.channels = classifier.preprocessing().channels}));
-      } catch (const nn::ImageError& error) { throw DataError(fmt::format("{}: {}", path, error.what())); }
+    std::vector<nn::ImagePrediction> predictions;
+    for (size_t first = 0; first < inputs.size(); first += kTogether) {
+      // Of the network's size: the pictures of the files may have millions of pixels.
+      std::vector<nn::Image> images;
+      for (const std::string& path : inputs.subspan(first, std::min(kTogether, inputs.size() - first))) {
+        try {
+          images.push_back(classifier.preprocessing().fitted(nn::decode_image(read_file(path))));
+        } catch (const nn::ImageError& error) { throw DataError(fmt::format("{}: {}", path, error.what())); }
+      }
+      std::ranges::move(classifier.predict(images), std::back_inserter(predictions));
     }
-    const std::vector<nn::ImagePrediction> predictions = classifier.predict(images);
     std::vector<std::string> lines;
     for (size_t i = 0; i < inputs.size(); ++i) {
       const auto label = static_cast<size_t>(predictions[i].label);

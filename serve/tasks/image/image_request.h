@@ -6,12 +6,12 @@
 #include <vector>
 
 #include <qing/serve/common/limits.h>
+#include <qing/serve/common/picture_limits.h>
 #include <qing/serve/http/router.h>
 
 namespace qing::serve::image {
 
-/// Pictures of one request. More pixels, or more bytes of a picture, are refused as nn::ImageLimits says.
-inline constexpr size_t kMostPictures = 64;
+/// Of a picture. More pixels, or more bytes of a picture, are refused as nn::ImageLimits says.
 inline constexpr int64_t kMostPixels = int64_t{16} << 20;
 
 struct PictureRequest {

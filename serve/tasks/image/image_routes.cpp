@@ -40,17 +40,16 @@ struct PictureWork {
   size_t per_piece() const { return request.explain ? 1 : kPieceImages; }
   void compute(size_t piece) {
     const size_t begin = piece * per_piece(), end = std::min(begin + per_piece(), request.pictures.size());
-    std::vector<nn::Image> images;
+    const nn::ImagePreprocessing& p = classifier->preprocessing();
+    std::vector<nn::Image> images;  // of the network's size: a picture as it was sent may have millions of pixels
     for (size_t i = begin; i < end; ++i) {
       try {
-        images.push_back(nn::decode_image(request.pictures[i], {.channels = classifier->preprocessing().channels,
-                                                                .limits = {.max_pixels = kMostPixels}}));
+        images.push_back(p.fitted(nn::decode_image(request.pictures[i], {.limits = {.max_pixels = kMostPixels}})));
       } catch (const nn::ImageError& error) { refuse_field(fmt::format("images[{}]: {}", i, error.what())); }
     }
     std::vector<nn::ImagePrediction> found = classifier->predict(images);
     std::move(found.begin(), found.end(), predictions.begin() + static_cast<std::ptrdiff_t>(begin));
     if (!request.explain) return;
-    const nn::ImagePreprocessing& p = classifier->preprocessing();
     explanations[begin] = classifier->explain(images.front());
     const int64_t scale = std::clamp<int64_t>(kOverlaySide / std::max(p.height, p.width), 1, 64);
     overlays[begin] = nn::encode_png(classifier->overlay(images.front(), *explanations[begin], scale));
@@ -155,57 +154,22 @@ Tensor normalized_input(const std::vector<float>& numbers, int64_t images, const
   return x;
 }
 
-protocols::V2Request read_outputs(const json::object& body) {
-  protocols::V2Request request;
-  if (const json::value* id = protocols::member(body, "id")) {
-    if (!id->is_string()) refuse_field("id: must be a string");
-    request.id = id->get_string();
-  }
-  const json::value* outputs = protocols::member(body, "outputs");
-  if (outputs == nullptr) {
-    request.outputs = {{"label", false}, {"scores", false}};
-    return request;
-  }
-  if (!outputs->is_array()) refuse_field("outputs: must be a list");
-  for (const json::value& value : outputs->get_array()) {
-    const std::string field = fmt::format("outputs[{}]", request.outputs.size());
-    const json::value* name = value.is_object() ? protocols::member(value.get_object(), "name") : nullptr;
-    if (name == nullptr || (*name != "label" && *name != "scores"))
-      refuse_field(field + ".name: must be label or scores");
-    bool binary = false;
-    const json::value* parameters = protocols::member(value.get_object(), "parameters");
-    if (parameters != nullptr && parameters->is_object()) {
-      binary = protocols::flag_of(parameters->get_object(), field + ".parameters", "binary_data", false);
-    }
-    request.outputs.push_back({std::string(name->get_string()), binary});
-  }
-  return request;
-}
-
-Tensor read_tensor(const json::object& body, std::string_view rest, const nn::ImagePreprocessing& p) {
-  const json::value* inputs = protocols::member(body, "inputs");
-  if (inputs == nullptr || !inputs->is_array() || inputs->get_array().size() != 1 ||
-      !inputs->get_array().front().is_object()) {
-    refuse_field("inputs: must be a list of one tensor");
-  }
-  const json::object& input = inputs->get_array().front().get_object();
-  protocols::check_members(input, "inputs[0]", {"name", "shape", "datatype", "parameters", "data"});
+Tensor read_tensor(const protocols::V2Body& body, const nn::ImagePreprocessing& p) {
+  const json::object& input = body.input();
   const json::value* type = protocols::member(input, "datatype");
   if (type == nullptr || (*type != "UINT8" && *type != "FP32"))
     refuse_field("inputs[0].datatype: must be UINT8 or FP32");
   const bool bytes = *type == "UINT8";
   const int64_t images = images_of_shape(input, p);
   const auto count = static_cast<size_t>(images * p.values());
-  const json::value* data = protocols::member(input, "data");
   std::vector<float> numbers;
-  if (data == nullptr) {
-    numbers = read_binary(rest, bytes, count);
-  } else {
-    if (!rest.empty()) malformed(fmt::format("body: {} bytes follow the JSON beside inputs[0].data", rest.size()));
+  if (const json::value* data = protocols::member(input, "data")) {
     read_numbers(*data, bytes, count, numbers);
     if (numbers.size() != count) {
       refuse_field(fmt::format("inputs[0].data: {} numbers, but the shape has {}", numbers.size(), count));
     }
+  } else {
+    numbers = read_binary(body.rest, bytes, count);
   }
   return normalized_input(numbers, images, p);
 }
@@ -255,47 +219,43 @@ Routed::Run predict_pictures(Service& service, const Model& model, const Call& c
 }
 
 Routed::Run infer_pictures(Service& service, const Model& model, const Call& call) {
-  return [&service, model, length = protocols::v2_header_length(call.head)](const std::string& body,
-                                                                            Routed::Reply reply) {
-    service.require_room(model, reply);
-    if (length && *length > body.size()) malformed("Inference-Header-Content-Length: is longer than the body");
-    const std::string_view all = body;
-    const json::value parsed = protocols::parse_json(all.substr(0, length.value_or(all.size())), service.limits(model));
-    const json::object& object = protocols::as_object(parsed, R"({"inputs": [...]})");
-    protocols::check_members(object, "", {"id", "inputs", "outputs", "parameters"});
-    protocols::V2Request request = read_outputs(object);
-    const auto work = std::make_shared<TensorWork>(TensorWork{model, classifier_of(model), std::move(request), {}, {}});
-    work->x = read_tensor(object, length ? all.substr(*length) : std::string_view(), work->classifier->preprocessing());
-    const auto images = static_cast<size_t>(work->x.size(0));
-    service.work(model,
-                 {.costs = {kPictureCost * images},
-                  .items = images,
-                  .run =
-                      [work, images](size_t) {
-                        work->predictions = work->classifier->predict_normalized(work->x);
-                        return static_cast<std::int64_t>(kPictureCost * images);
-                      },
-                  .write =
-                      [work] {
-                        const std::vector<std::string>& labels = work->classifier->labels();
-                        return protocols::write_v2(
-                            work->request, work->model, work->predictions.size(), [&](const std::string& name) {
-                              protocols::V2Column column;
-                              column.is_text = name == "label";
-                              if (!column.is_text) column.width = labels.size();
-                              for (const nn::ImagePrediction& prediction : work->predictions) {
-                                if (column.is_text) {
-                                  column.texts.push_back(labels[static_cast<size_t>(prediction.label)]);
-                                } else {
-                                  column.numbers.insert(column.numbers.end(), prediction.scores.begin(),
-                                                        prediction.scores.end());
-                                }
-                              }
-                              return column;
-                            });
-                      }},
-                 std::move(reply));
-  };
+  return
+      [&service, model, length = protocols::v2_header_length(call.head)](const std::string& body, Routed::Reply reply) {
+        service.require_room(model, reply);
+        protocols::V2Body read = protocols::read_v2_body(body, length, *model.served, service.limits(model));
+        const auto work = std::make_shared<TensorWork>(TensorWork{model, classifier_of(model), {}, {}, {}});
+        work->x = read_tensor(read, work->classifier->preprocessing());
+        work->request = std::move(read.request);
+        const auto images = static_cast<size_t>(work->x.size(0));
+        service.work(model,
+                     {.costs = {kPictureCost * images},
+                      .items = images,
+                      .run =
+                          [work, images](size_t) {
+                            work->predictions = work->classifier->predict_normalized(work->x);
+                            return static_cast<std::int64_t>(kPictureCost * images);
+                          },
+                      .write =
+                          [work] {
+                            const std::vector<std::string>& labels = work->classifier->labels();
+                            return protocols::write_v2(
+                                work->request, work->model, work->predictions.size(), [&](const std::string& name) {
+                                  protocols::V2Column column;
+                                  column.is_text = name == "label";
+                                  if (!column.is_text) column.width = labels.size();
+                                  for (const nn::ImagePrediction& prediction : work->predictions) {
+                                    if (column.is_text) {
+                                      column.texts.push_back(labels[static_cast<size_t>(prediction.label)]);
+                                    } else {
+                                      column.numbers.insert(column.numbers.end(), prediction.scores.begin(),
+                                                            prediction.scores.end());
+                                    }
+                                  }
+                                  return column;
+                                });
+                          }},
+                     std::move(reply));
+      };
 }
 
 }  // namespace qing::serve::image

@@ -34,10 +34,13 @@ std::vector<int64_t> label_counts(const nn::LabelledImages& images) {
   return counts;
 }
 
-// Of pictures and labels as they are after reading.
+// Of pictures, labels and their names as they are after reading: labels may lie in another file than the pictures, and
+// pictures in others than their list.
 std::string digest_of_images(const nn::LabelledImages& images) {
   std::string all(reinterpret_cast<const char*>(images.labels.data()), images.labels.size() * sizeof(int32_t));
-  all.append(reinterpret_cast<const char*>(images.pixels.data<uint8_t>()), static_cast<size_t>(images.pixels.numel()));
+  for (const std::string& name : images.names) all.append(name).push_back('\0');
+  all += sha256_of_bytes(
+      {reinterpret_cast<const char*>(images.pixels.data<uint8_t>()), static_cast<size_t>(images.pixels.numel())});
   return sha256_of_bytes(all);
 }
 
@@ -120,7 +123,7 @@ std::vector<ImageSet> ImageTraining::read(const std::vector<fs::path>& paths, nn
     reading.height = set.images.pixels.size(1);
     reading.width = set.images.pixels.size(2);
     reading.channels = set.images.pixels.size(3);
-    set.file.sha256 = fs::is_directory(path) ? digest_of_images(set.images) : sha256_of(path);
+    set.file.sha256 = digest_of_images(set.images);
     set.file.label_texts = label_counts(set.images);
     sets.push_back(std::move(set));
   }

@@ -28,10 +28,10 @@ constexpr size_t kLeastSentencesToHold = 200;
 
 void check_tags(const fs::path& file, const std::vector<nn::TaggedSentence>& sentences) {
   for (const nn::TaggedSentence& sentence : sentences) {
-    for (const std::string& tag : sentence.tags) {
+    for (size_t i = 0; i < sentence.tags.size(); ++i) {
       try {
-        nn::normal_tag(tag);
-      } catch (const ValueError& error) { throw nn::LineError(file.string(), sentence.line, error.what()); }
+        nn::normal_tag(sentence.tags[i]);
+      } catch (const ValueError& error) { throw nn::LineError(file.string(), sentence.line_of(i), error.what()); }
     }
   }
 }

@@ -73,8 +73,9 @@ std::string language(const json::object& body, std::string_view name) {
 nn::DecodingOptions options_of(const json::object& body, const nn::Translator& translator) {
   nn::DecodingOptions options = translator.options();
   const std::int64_t most = std::min(kMostTokens, translator.model().config().max_tokens);
-  options.temperature = real(body, "temperature", 0, 100, options.temperature);
-  options.beam_size = whole(body, "beam_size", 1, kMostBeams, options.temperature > 0 ? 1 : options.beam_size);
+  const std::int64_t beams = whole(body, "beam_size", 1, kMostBeams, 0);  // 0: not given
+  options.temperature = real(body, "temperature", 0, 100, beams > 1 ? 0 : options.temperature);
+  options.beam_size = beams > 0 ? beams : options.temperature > 0 ? 1 : std::min(kMostBeams, options.beam_size);
   if (options.temperature > 0 && options.beam_size > 1) {
     refuse_field("temperature: tokens are drawn with beam_size 1 only; leave one of the two out");
   }
@@ -132,17 +133,26 @@ void write_translation(JsonWriter& writer, const nn::Translation& translation, s
   writer.end();
 }
 
+// The source of a translation, if anything of the answer is made of it: the texts are not kept twice otherwise.
+std::string_view source_of(const TranslationJob& asked, size_t text) {
+  return asked.options.alignment ? std::string_view(asked.texts[text]) : std::string_view();
+}
+
 HttpResponse written(const TranslationOutcome& outcome, const Model& model, const TranslationJob& job) {
   JsonWriter writer;
   writer.begin_object().member("model", model.name).member("version", std::to_string(model.version));
   writer.key("translations").begin_array();
   for (size_t i = 0; i < outcome.translations.size(); ++i) {
     writer.begin_object();
-    write_translation(writer, outcome.translations[i], job.texts[i], job.options.alignment);
+    write_translation(writer, outcome.translations[i], source_of(job, i), job.options.alignment);
     writer.end();
   }
   writer.end().end();
   return {200, writer.take(), {}};
+}
+
+HttpResponse stopping_response(size_t retry_after) {
+  return unavailable("stopping", "the server is stopping; try again later", retry_after);
 }
 
 HttpResponse outcome_response(const TranslationOutcome& outcome, const Model& model, const TranslationJob& job,
@@ -155,8 +165,12 @@ HttpResponse outcome_response(const TranslationOutcome& outcome, const Model& mo
       return error_response(504, "deadline",
                             "the translation took longer than its time limit; send fewer or shorter texts");
     case kFailed: return Service::failure_response(outcome.error);
-    default: return unavailable("stopping", "the server is stopping; try again later", retry_after);
+    default: return stopping_response(retry_after);
   }
+}
+
+std::string event(std::string_view name, const std::string& data) {
+  return fmt::format("event: {}\ndata: {}\n\n", name, data);
 }
 
 // Server-sent events: "token" with a text so far, "translation" with a finished text, and then "end" or "error".
@@ -188,9 +202,7 @@ class Events {
   bool closed() const { return stream_->closed(); }
 
  private:
-  void send(std::string_view name, const std::string& data) {
-    stream_->write(fmt::format("event: {}\ndata: {}\n\n", name, data));
-  }
+  void send(std::string_view name, const std::string& data) { stream_->write(event(name, data)); }
   std::shared_ptr<BodyStream> stream_;
 };
 
@@ -205,7 +217,7 @@ HttpResponse event_stream(const std::shared_ptr<BodyStream>& stream) {
 
 struct Request {
   Model model;
-  std::shared_ptr<const TranslationJob> asked;  // texts and options, for the answer
+  std::shared_ptr<const TranslationJob> asked;  // options, and texts for alignments, for the answer
   bool stream = false;
 };
 
@@ -220,7 +232,9 @@ class Translations {
     return [this, model](const std::string& body, const Routed::Reply& reply) {
       const Limits limits = service_.limits(model);
       *reply.note = {model.name, model.version, 0};
-      if (!scheduler_.would_admit(model.served.get(), limits.queue_texts)) refuse_full(model, limits);
+      if (!scheduler_.would_admit(model.served.get(), limits.queue_texts, limits.queue_tokens)) {
+        refuse_full(model, limits);
+      }
       const json::value parsed = protocols::parse_json(body, limits);
       const json::object& object = protocols::as_object(parsed, R"({"texts": ["..."]})");
       translate(model, object, limits, reply);
@@ -242,24 +256,32 @@ class Translations {
                        .key = reply.key,
                        .on_end = {}};
     job.options = options_of(body, *job.translator);
+    const std::string source = language(body, "source"), target = language(body, "target");
     try {
-      job.direction = job.translator->direction(language(body, "source"), language(body, "target"));
-    } catch (const ValueError& error) { refuse_field(fmt::format("target: {}", error.what())); }
+      job.direction = job.translator->direction(source, target);
+    } catch (const ValueError& error) {
+      const bool of_source = !source.empty() && job.translator->directions().empty();
+      refuse_field(fmt::format("{}: {}", of_source ? "source" : "target", error.what()));
+    }
     *reply.deadline = std::min(*reply.deadline, Clock::now() + limits.predict_time);
     job.deadline = *reply.deadline;
     *reply.note = {model.name, model.version, job.texts.size()};
-    const Request request{model, std::make_shared<TranslationJob>(job), protocols::flag_of(body, "", "stream", false)};
+    const auto asked = std::make_shared<TranslationJob>();
+    asked->options = job.options;
+    if (job.options.alignment) asked->texts = job.texts;
+    const Request request{model, asked, protocols::flag_of(body, "", "stream", false)};
     if (job.texts.empty()) return reply(outcome_response({}, model, job, limits.retry_after_seconds));
     submit(std::move(job), request, limits, reply);
   }
 
   void submit(TranslationJob job, const Request& request, const Limits& limits, const Routed::Reply& reply) {
-    const auto stream = request.stream ? std::make_shared<BodyStream>() : nullptr;
+    const HttpResponse stopping = stopping_response(limits.retry_after_seconds);
+    const auto stream = request.stream ? std::make_shared<BodyStream>(event("error", stopping.body)) : nullptr;
     const auto events = std::make_shared<Events>(stream);
     if (request.stream) {
       job.on_token = [events](size_t text, const std::string& so_far) { events->token(text, so_far); };
       job.on_text = [events, asked = request.asked](size_t text, const nn::Translation& translation) {
-        events->translation(text, translation, asked->texts[text], asked->options.alignment);
+        events->translation(text, translation, source_of(*asked, text), asked->options.alignment);
       };
       job.left = [events] { return events->closed(); };
     } else {
@@ -268,19 +290,33 @@ class Translations {
     job.on_end = [this, events, request, reply, begun = Clock::now(),
                   retry = limits.retry_after_seconds](const TranslationOutcome& outcome) {
       HttpResponse response = outcome_response(outcome, request.model, *request.asked, retry);
+      const bool left = outcome.status == TranslationOutcome::Status::kLeft;
+      if (left) response.status = 0;  // nobody reads it
       service_.count_work(request.model, reply, outcome.tokens, response, Clock::now() - begun);
       if (request.stream) return events->end(response, request.model);
       reply(std::move(response));
     };
-    if (!scheduler_.submit(std::move(job), limits.queue_texts)) refuse_full(request.model, limits);
+    require_fits(job, limits);
+    if (!scheduler_.submit(std::move(job), limits.queue_texts, limits.queue_tokens)) refuse_full(request.model, limits);
     if (request.stream) reply(event_stream(stream));
   }
 
   [[noreturn]] static void refuse_full(const Model& model, const Limits& limits) {
-    throw Refusal(unavailable(
-        "queue_full",
-        fmt::format("limit of {} waiting texts of model '{}' reached; try again later", limits.queue_texts, model.name),
-        limits.retry_after_seconds));
+    throw Refusal(unavailable("queue_full",
+                              fmt::format("limit of {} waiting texts or {} waiting tokens of model '{}' reached; try "
+                                          "again later",
+                                          limits.queue_texts, limits.queue_tokens, model.name),
+                              limits.retry_after_seconds));
+  }
+  // A request that could never wait is refused for good.
+  static void require_fits(const TranslationJob& job, const Limits& limits) {
+    size_t tokens = 0;
+    for (const std::string& text : job.texts) tokens += TranslationScheduler::estimated_tokens(text);
+    if (job.texts.size() <= limits.queue_texts && tokens <= limits.queue_tokens) return;
+    throw Refusal(error_response(422, "unacceptable_field",
+                                 fmt::format("texts: {} that cost as much as {} tokens are more than the limits of {} "
+                                             "texts and {} tokens that may wait; send fewer",
+                                             job.texts.size(), tokens, limits.queue_texts, limits.queue_tokens)));
   }
 
   Service& service_;

@@ -61,26 +61,36 @@ void TranslationScheduler::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-size_t TranslationScheduler::waiting_texts(const nn::TaskModel* model) const {
+TranslationScheduler::Waiting TranslationScheduler::waiting_for(const nn::TaskModel* model) const {
   const auto found = waiting_.find(model);
-  return found == waiting_.end() ? 0 : found->second;
+  return found == waiting_.end() ? Waiting{} : found->second;
 }
 
-bool TranslationScheduler::submit(TranslationJob job, size_t most_waiting_texts) {
+// Three bytes are one Chinese character, and fewer than an English token has.
+size_t TranslationScheduler::estimated_tokens(const std::string& text) { return text.size() / 3 + 2; }
+
+bool TranslationScheduler::submit(TranslationJob job, size_t most_waiting_texts, size_t most_waiting_tokens) {
   const nn::TaskModel* const model = job.translator.get();
+  size_t tokens = 0;
+  for (const std::string& text : job.texts) tokens += estimated_tokens(text);
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_ || waiting_texts(model) + job.texts.size() > most_waiting_texts) return false;
-    waiting_[model] += job.texts.size();
+    const Waiting now = waiting_for(model);
+    if (stopping_ || now.texts + job.texts.size() > most_waiting_texts || now.tokens + tokens > most_waiting_tokens) {
+      return false;
+    }
+    waiting_[model] = {now.texts + job.texts.size(), now.tokens + tokens};
     incoming_.push_back(std::move(job));
   }
   wake_.notify_all();
   return true;
 }
 
-bool TranslationScheduler::would_admit(const nn::TaskModel* model, size_t most_waiting_texts) const {
+bool TranslationScheduler::would_admit(const nn::TaskModel* model, size_t most_waiting_texts,
+                                       size_t most_waiting_tokens) const {
   const std::lock_guard lock(mutex_);
-  return !stopping_ && waiting_texts(model) < most_waiting_texts;
+  const Waiting now = waiting_for(model);
+  return !stopping_ && now.texts < most_waiting_texts && now.tokens < most_waiting_tokens;
 }
 
 void TranslationScheduler::run() {
@@ -141,7 +151,11 @@ void TranslationScheduler::end(Running& running, Status status, std::exception_p
   }
   {
     const std::lock_guard lock(mutex_);
-    waiting_[running.job.translator.get()] -= running.job.texts.size() - running.next_text;
+    Waiting& waiting = waiting_[running.job.translator.get()];
+    for (; running.next_text < running.job.texts.size(); ++running.next_text) {
+      --waiting.texts;
+      waiting.tokens -= estimated_tokens(running.job.texts[running.next_text]);
+    }
   }
   running.outcome.status = status;
   running.outcome.error = std::move(error);
@@ -155,7 +169,7 @@ void TranslationScheduler::remove_ended() {
     return std::ranges::none_of(running_, [&](const Running& each) { return each.job.translator.get() == lane.first; });
   });
   const std::lock_guard lock(mutex_);
-  std::erase_if(waiting_, [](const auto& each) { return each.second == 0; });
+  std::erase_if(waiting_, [](const auto& each) { return each.second.texts == 0; });
 }
 
 // The request whose turn it is: of the key, and then of those of the key the one, with the fewest places.
@@ -193,7 +207,9 @@ bool TranslationScheduler::begin_piece(Lane& lane, Running& running) {
     number = running.next_text++;
     {
       const std::lock_guard lock(mutex_);
-      --waiting_[running.job.translator.get()];
+      Waiting& waiting = waiting_[running.job.translator.get()];
+      --waiting.texts;
+      waiting.tokens -= estimated_tokens(running.job.texts[number]);
     }
     if (running.outcome.translations.empty()) running.outcome.translations.resize(running.job.texts.size());
     Text text{.plan = lane.translator->plan(running.job.texts[number], running.job.direction, running.job.options),

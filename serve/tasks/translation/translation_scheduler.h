@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <limits>
 #include <list>
 #include <map>
 #include <memory>
@@ -63,10 +64,15 @@ class TranslationScheduler {
   TranslationScheduler(const TranslationScheduler&) = delete;
   TranslationScheduler& operator=(const TranslationScheduler&) = delete;
 
-  /// Queues a job. False, with nothing called, when so many texts wait for its model already, or after stop().
-  bool submit(TranslationJob job, size_t most_waiting_texts);
-  /// Whether submit() would take a text for this model.
-  bool would_admit(const nn::TaskModel* model, size_t most_waiting_texts) const;
+  /// Queues a job. False, with nothing called, when more texts or more tokens than these would wait for its model, or
+  /// after stop(). Tokens are those of estimated_tokens().
+  bool submit(TranslationJob job, size_t most_waiting_texts, size_t most_waiting_tokens = kUnlimited);
+  /// Whether submit() would take a short text for this model.
+  bool would_admit(const nn::TaskModel* model, size_t most_waiting_texts,
+                   size_t most_waiting_tokens = kUnlimited) const;
+  static constexpr size_t kUnlimited = std::numeric_limits<size_t>::max();
+  /// What a text costs while it waits and is not tokenized yet.
+  static size_t estimated_tokens(const std::string& text);
   /// Ends all jobs with kStopped and joins the thread.
   void stop();
 
@@ -88,13 +94,16 @@ class TranslationScheduler {
   void finish_text(Running& running, size_t text);
   void end(Running& running, TranslationOutcome::Status status, std::exception_ptr error = nullptr);
   void remove_ended();
-  size_t waiting_texts(const nn::TaskModel* model) const;
+  struct Waiting {
+    size_t texts = 0, tokens = 0;
+  };
+  Waiting waiting_for(const nn::TaskModel* model) const;
 
   const SchedulerLimits limits_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::list<TranslationJob> incoming_;
-  std::map<const nn::TaskModel*, size_t> waiting_;  // texts that have not begun, of each model
+  std::map<const nn::TaskModel*, Waiting> waiting_;  // texts that have not begun, of each model
   bool stopping_ = false;
   // Of the thread alone.
   std::list<Running> running_;  // in the order of arrival

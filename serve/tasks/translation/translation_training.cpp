@@ -15,6 +15,7 @@
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/card_sections.h>
 #include <qing/serve/tasks/translation/translation_card.h>
+#include <qing/tensor/errors.h>
 
 namespace qing::serve::translation {
 namespace {
@@ -127,7 +128,14 @@ std::vector<cli::DataFile> TranslationTraining::dev_files() const { return recor
 
 optim::TrainResult TranslationTraining::train(const fs::path& out, const optim::OnProgress& on_progress,
                                               const optim::RunOptions& run) {
-  return optim::train_translation(pairs_, data_.options, out, on_progress, {}, run);
+  const optim::TranslationTrainResult result =
+      optim::train_translation(pairs_, data_.options, out, on_progress, {}, run);
+  if (result.left_out > 0) {
+    tell(fmt::format(
+        "qing: warning: {} of {} pairs were left out, because a text has more than {} tokens (--max-length)",
+        result.left_out, pairs_.size(), data_.options.max_length));
+  }
+  return result;
 }
 
 std::vector<cli::SetScores> TranslationTraining::evaluate(const fs::path& folder) {
@@ -136,6 +144,12 @@ std::vector<cli::SetScores> TranslationTraining::evaluate(const fs::path& folder
   for (const PairFile& file : dev_) {
     for (const auto& [direction, pairs] : by_direction(file.pairs)) {
       const optim::TranslationLoss loss = optim::translation_loss(model, pairs);
+      if (loss.tokens == 0) {
+        throw DataError(
+            fmt::format("{} {}: all {} pairs have a text of more than {} tokens; give shorter ones, or raise "
+                        "--max-length",
+                        file.name, name_of(direction), pairs.size(), model.model->config().max_tokens));
+      }
       const std::vector<optim::TranslationPair> some = spread(pairs, arguments_.eval_sentences);
       std::vector<std::string> references;
       references.reserve(some.size());
@@ -144,21 +158,23 @@ std::vector<cli::SetScores> TranslationTraining::evaluate(const fs::path& folder
           optim::translate_sources(model, some,
                                    {.beam_size = arguments_.eval_beam, .max_tokens = data_.options.max_length}),
           references, direction.to);
-      scores.push_back(
-          {.name = fmt::format("{} {}", file.name, name_of(direction)),
-           .score = -loss.loss,
-           .values = {{"loss", loss.loss},
-                      {"perplexity", std::exp(loss.loss)},
-                      {"tokens", static_cast<double>(loss.tokens)},
-                      {"bleu", translated.bleu.score},
-                      {"bleu_low", translated.bleu_interval.low},
-                      {"bleu_high", translated.bleu_interval.high},
-                      {"chrf", translated.chrf},
-                      {"chrf_low", translated.chrf_interval.low},
-                      {"chrf_high", translated.chrf_interval.high},
-                      {"sentences", static_cast<double>(translated.sentences)}},
-           .text = fmt::format("loss {:.4f}, perplexity {:.2f}, BLEU {:.2f}, chrF {:.2f} ({} sentences)", loss.loss,
-                               std::exp(loss.loss), translated.bleu.score, translated.chrf, translated.sentences)});
+      scores.push_back({.name = fmt::format("{} {}", file.name, name_of(direction)),
+                        .score = -loss.loss,
+                        .values = {{"loss", loss.loss},
+                                   {"perplexity", std::exp(loss.loss)},
+                                   {"tokens", static_cast<double>(loss.tokens)},
+                                   {"too_long", static_cast<double>(loss.too_long)},
+                                   {"bleu", translated.bleu.score},
+                                   {"bleu_low", translated.bleu_interval.low},
+                                   {"bleu_high", translated.bleu_interval.high},
+                                   {"chrf", translated.chrf},
+                                   {"chrf_low", translated.chrf_interval.low},
+                                   {"chrf_high", translated.chrf_interval.high},
+                                   {"sentences", static_cast<double>(translated.sentences)}},
+                        .text = fmt::format(
+                            "loss {:.4f}, perplexity {:.2f}, BLEU {:.2f}, chrF {:.2f} ({} sentences{})", loss.loss,
+                            std::exp(loss.loss), translated.bleu.score, translated.chrf, translated.sentences,
+                            loss.too_long > 0 ? fmt::format("; {} pairs too long for the loss", loss.too_long) : "")});
     }
   }
   return scores;

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .client import MaaSClient
 
 
-_LIMITS = {"texts": 1024, "explained_texts": 64, "body_bytes": 1 << 20}  # defaults if a service does not state them
+_LIMITS = {"texts": 1024, "explained_texts": 64, "images": 64, "body_bytes": 1 << 20}  # defaults if a service does not state them
 _ENVELOPE = 256  # bytes of a request body besides its texts
 _CLOSED = "MaaSClient: closed while it predicted"
 
@@ -78,9 +78,9 @@ class BaseModel:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, version={self.version!r}{', pinned=True' if self.pinned else ''})"
 
-    def _batches(self, texts: Iterable[bytes], size: int, explain: bool) -> Iterator[List[bytes]]:
-        """Cuts the texts into batches of at most ``size`` texts within the limits of the model."""
-        size = max(1, min(size, self._limits["explained_texts" if explain else "texts"]))
+    def _batches(self, texts: Iterable[bytes], size: int, explain: bool, limit: str = "texts") -> Iterator[List[bytes]]:
+        """Cuts the texts, or what ``limit`` names, into batches of at most ``size`` within the limits of the model."""
+        size = max(1, min(size, self._limits["explained_texts" if explain else limit]))
         return batches(texts, size, self._limits["body_bytes"] - _ENVELOPE)
 
     def _translate_call(self, texts: Any, options: bytes) -> "Call":
@@ -94,7 +94,7 @@ class BaseModel:
                     lambda batch: texts_body(batch, b""), lambda answer, count: entities_of(answer, count, self.name))
 
     def _image_call(self, images: Iterable[Any]) -> "Call":
-        return Call(self._path, list(self._batches(image_parts(images), self._size(), False)), images_body,
+        return Call(self._path, list(self._batches(image_parts(images), self._size(), False, "images")), images_body,
                     lambda answer, count: classes_of(answer, count, self.name))
 
     def _size(self) -> int:

@@ -23,20 +23,25 @@ class WrongTaskError(InvalidRequestError):
 
 
 class Translation(str):
-    """A translation: a ``str`` with its ``score`` (the log-probability that the beam search compared) and the number of its
-    ``tokens``. ``version`` is the version of the model that answered."""
+    """A translation: a ``str`` with its ``score`` and the number of its ``tokens``. The model translates a text in pieces,
+    such as its lines. The score of a piece is the sum of its tokens' log-probabilities, divided by their number to the power
+    ``length_penalty``; ``score`` is the mean over the pieces. ``complete`` is false where ``max_tokens`` cut a piece.
+    ``version`` is the version of the model that answered."""
 
     score: float
     tokens: int
     version: str
+    complete: bool
 
-    def __new__(cls, text: str, score: float = 0.0, tokens: int = 0, version: str = "") -> "Translation":
+    def __new__(
+        cls, text: str, score: float = 0.0, tokens: int = 0, version: str = "", complete: bool = True
+    ) -> "Translation":
         made = super().__new__(cls, text)
-        made.score, made.tokens, made.version = float(score), int(tokens), version
+        made.score, made.tokens, made.version, made.complete = float(score), int(tokens), version, bool(complete)
         return made
 
     def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
-        return str(self), self.score, self.tokens, self.version
+        return str(self), self.score, self.tokens, self.version, self.complete
 
 
 class Entity(NamedTuple):
@@ -128,8 +133,10 @@ def _read(model: str, answer: Any, member: str, count: int, make: Any) -> List[A
 
 
 def translations_of(answer: Any, count: int, model: str) -> List[Translation]:
-    return _read(model, answer, "translations", count,
-                 lambda item, version: Translation(item["text"], item.get("score", 0.0), item.get("tokens", 0), version))
+    def made(item: Any, version: str) -> Translation:
+        return Translation(item["text"], item.get("score", 0.0), item.get("tokens", 0), version, item.get("complete", True))
+
+    return _read(model, answer, "translations", count, made)
 
 
 def entities_of(answer: Any, count: int, model: str) -> List[List[Entity]]:
@@ -163,11 +170,17 @@ def _image_bytes(image: Any, index: int) -> bytes:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
     if isinstance(image, (str, os.PathLike)):
-        with open(image, "rb") as file:
-            return file.read()
+        try:
+            with open(image, "rb") as file:
+                return file.read()
+        except OSError as error:  # of the same kind, such as FileNotFoundError
+            raise OSError(error.errno, f"predict: images[{index}]: {error.strerror}", error.filename) from error
     if hasattr(image, "save") and hasattr(image, "mode"):  # a picture of PIL
         buffer = io.BytesIO()
-        image.save(buffer, format="PNG")
+        try:
+            image.save(buffer, format="PNG")
+        except (OSError, ValueError) as error:  # a mode that PNG does not have, or a file that PIL cannot read on
+            raise ValueError(f"predict: images[{index}] cannot be written as PNG ({error}); convert it to RGB") from error
         return buffer.getvalue()
     if hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
         return _png_of_array(image, index)
