@@ -22,6 +22,7 @@ constexpr std::pair<std::string_view, std::string_view> kArchitectureTasks[] = {
     {"ForImageClassification", "image"},
     {"MarianMTModel", "translation"},
     {"M2M100ForConditionalGeneration", "translation"},
+    {"MBartForConditionalGeneration", "translation"},
     {"T5ForConditionalGeneration", "translation"},
 };
 
