@@ -36,8 +36,8 @@ struct SentencePieceFile {
 
 /// Reads the bytes of a model file, named `path` in errors. What SentencePiece 0.2 refuses is a DataError with the
 /// place: bytes that are cut or no such message, a piece that is empty, twice there or of 8000 bytes, no unknown piece
-/// or two, byte pieces without byte_fallback. So are pieces that are no UTF-8, scores that are not finite, and models of
-/// words or characters.
+/// or two, byte pieces without byte_fallback. So are pieces that are no UTF-8, scores that are not finite, and models
+/// of words or characters.
 SentencePieceFile read_sentencepiece(const std::filesystem::path& path, std::string_view bytes);
 
 }  // namespace qing::nn::text

@@ -235,7 +235,7 @@ std::optional<size_t> v2_header_length(const HttpHead& head) {
 }
 
 V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
-                  const Limits& limits) {
+                  const Limits& limits, std::span<const std::string_view> own) {
   const size_t length = header_length.value_or(body.size());
   if (length > body.size()) malformed(fmt::format("Inference-Header-Content-Length: {} exceeds the body", length));
   const json::value parsed = parse_json(body.substr(0, length), limits);
@@ -251,7 +251,12 @@ V2Request read_v2(std::string_view body, std::optional<size_t> header_length, co
   if (parameters != nullptr && explains(model)) {
     check_members(*parameters, "parameters", {"explain", "binary_data_output", "content_type"});
   } else if (parameters != nullptr) {
-    check_members(*parameters, "parameters", {"binary_data_output", "content_type"});
+    json::object others = *parameters;
+    for (const std::string_view name : own) {
+      if (const json::value* value = member(others, name)) request.parameters.emplace(name, *value);
+      others.erase(name);
+    }
+    check_members(others, "parameters", {"binary_data_output", "content_type"});
   }
   check_content_type(parameters, "parameters");
   request.explain = parameter(parameters, "explain");

@@ -1,6 +1,7 @@
 // Tensors of the Open Inference Protocol V2: requests for texts, as JSON or with binary parts, and the outputs.
 #pragma once
 
+#include <boost/json.hpp>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -24,8 +25,9 @@ struct V2Output {
 struct V2Request {
   std::string id;  ///< echoed; empty: none
   std::vector<std::string> texts;
-  bool explain = false;           ///< parameters.explain
-  std::vector<V2Output> outputs;  ///< as asked for; all when the request names none
+  bool explain = false;                 ///< parameters.explain
+  std::vector<V2Output> outputs;        ///< as asked for; all when the request names none
+  boost::json::object parameters = {};  ///< those of the task's own that the request has
 };
 
 /// Writes what a model takes and gives: the members "inputs" and "outputs" of its metadata. A model of embeddings
@@ -33,9 +35,10 @@ struct V2Request {
 void write_v2_signature(JsonWriter& json, const nn::TaskModel& model);
 /// Reads a body whose first `header_length` bytes (all of them without one) are JSON and whose rest are the binary
 /// parts of the inputs in their order. The one input is BYTES, a text an element. The outputs are those of the model,
-/// and an explanation if it is a text classifier. Refusal: 400 when the parts do not add up, 422 with the field's name.
+/// and an explanation if it is a text classifier. `own` are the parameters of a request that its task reads itself.
+/// Refusal: 400 when the parts do not add up, 422 with the field's name.
 V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
-                  const Limits& limits);
+                  const Limits& limits, std::span<const std::string_view> own = {});
 /// The length of the JSON in front of binary parts, as the header says it. Refusal with 400 for another value.
 std::optional<size_t> v2_header_length(const HttpHead& head);
 
