@@ -248,13 +248,17 @@ Translation Translator::join(const TranslationPlan& plan, std::span<const Decode
 
 std::vector<Translation> Translator::translate(std::span<const std::string> texts,
                                                const TranslationDirection& direction, const DecodingOptions& options,
-                                               int64_t max_rows) const {
+                                               int64_t max_rows,
+                                               const std::function<std::string(size_t)>& name_of) const {
+  const auto fail = [&](size_t i, std::string_view what) {
+    throw DataError(fmt::format("{}: {}", name_of ? name_of(i) : fmt::format("text {}", i), what));
+  };
   std::vector<TranslationPlan> plans;
   std::vector<DecodingRequest> requests;
   for (size_t i = 0; i < texts.size(); ++i) {
     try {
       plans.push_back(plan(texts[i], direction, options));
-    } catch (const DataError& error) { throw DataError(fmt::format("text {}: {}", i, error.what())); }
+    } catch (const DataError& error) { fail(i, error.what()); }
     for (const TranslationPlan::Piece& piece : plans.back().pieces)
       requests.push_back({piece.ids, plans.back().options});
   }
@@ -265,7 +269,7 @@ std::vector<Translation> Translator::translate(std::span<const std::string> text
     std::vector<DecodedSequence> pieces;
     for (size_t p = 0; p < plans[i].pieces.size(); ++p) {
       DecodingResult& result = results[next++];
-      if (!result.error.empty()) throw DataError(fmt::format("text {}: {}", i, result.error));
+      if (!result.error.empty()) fail(i, result.error);
       pieces.push_back(std::move(result.sequences.front()));
     }
     translations.push_back(join(plans[i], pieces));

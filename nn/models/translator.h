@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -76,9 +77,11 @@ class Translator final : public TaskModel {
   /// The translation of a plan from its pieces' best sequences, in order.
   Translation join(const TranslationPlan& plan, std::span<const DecodedSequence> pieces) const;
   /// All texts. ValueError for options out of their range; DataError "text I: ..." for invalid UTF-8, and for logits
-  /// that are not finite. At most `max_rows` hypotheses are computed at a time.
+  /// that are not finite; `name_of` gives another name of a text than "text I". At most `max_rows` hypotheses are
+  /// computed at a time.
   std::vector<Translation> translate(std::span<const std::string> texts, const TranslationDirection& direction,
-                                     const DecodingOptions& options, int64_t max_rows = 256) const;
+                                     const DecodingOptions& options, int64_t max_rows = 256,
+                                     const std::function<std::string(size_t)>& name_of = {}) const;
 
   const TranslationModel& model() const { return *model_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
