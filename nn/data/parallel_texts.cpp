@@ -214,6 +214,13 @@ bool is_language(std::string_view name) {
   return kLanguages.find(fmt::format(" {} ", language)) != kLanguages.npos;
 }
 
+std::string language_of_column(std::string_view column) {
+  std::string name(column.substr(column.rfind('.') + 1));
+  if (!is_language(name)) return {};
+  std::ranges::replace(name, '-', '_');
+  return name;
+}
+
 ParallelTexts read_parallel(const std::filesystem::path& path, const ParallelOptions& options) {
   PairTable table(path, options);
   ParallelTexts texts;

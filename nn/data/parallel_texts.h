@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,9 @@ struct ParallelTexts {
 /// Whether a name is one of a language: two or three lower-case letters that ISO 639 has, perhaps with a script or a
 /// region behind them: "en", "zh", "zh-Hans", "pt_BR".
 bool is_language(std::string_view name);
+/// The language that a column or the suffix of a file names, as models write it: zh_Hans of "translation.zh-Hans".
+/// Empty if it names none.
+std::string language_of_column(std::string_view column);
 
 /// The pairs of a table. LineError "path:line: what; remedy" for a row that cannot be read; DataError for a file
 /// without pairs, and for one whose columns are not found, with the names that it has. IoError.

@@ -47,13 +47,15 @@ DecodingOptions own_options() { return {.beam_size = kOwnBeams}; }
 }  // namespace
 
 Translator::Translator(std::unique_ptr<TranslationModel> model, Tokenizer tokenizer,
-                       std::vector<TranslationDirection> directions, DecodingOptions options, DType precision)
+                       std::vector<TranslationDirection> directions, DecodingOptions options, DType precision,
+                       LanguageTokens languages)
     : model_(std::move(model)),
       tokenizer_(std::move(tokenizer)),
       directions_(std::move(directions)),
       options_(std::move(options)),
       weight_bytes_(bytes_with_copies(*model_)),
-      precision_(precision) {}
+      precision_(precision),
+      languages_(std::move(languages)) {}
 
 std::shared_ptr<const Translator> Translator::load(const std::filesystem::path& folder, DType precision) {
   constexpr int32_t kUncut = std::numeric_limits<int32_t>::max();
@@ -68,7 +70,8 @@ std::shared_ptr<const Translator> Translator::load(const std::filesystem::path& 
     pack_for_inference(*loaded.model, precision);
     loaded.options.best = 1;  // a translation is the best sequence of its pieces
     return std::make_shared<Translator>(std::move(loaded.model), std::move(tokenizer),
-                                        std::vector<TranslationDirection>{}, loaded.options, precision);
+                                        std::vector<TranslationDirection>{}, loaded.options, precision,
+                                        read_language_tokens(folder));
   }
   TranslationFolder own = load_translation_model(folder);
   pack_for_inference(*own.model, precision);
@@ -77,6 +80,17 @@ std::shared_ptr<const Translator> Translator::load(const std::filesystem::path& 
 }
 
 TranslationDirection Translator::direction(std::string_view from, std::string_view to) const {
+  if (languages_.use == LanguageTokens::Use::kBoth) {
+    TranslationDirection chosen{from.empty() ? languages_.source : std::string(from),
+                                to.empty() ? languages_.target : std::string(to)};
+    language_id(chosen.from);
+    if (!chosen.to.empty()) {
+      language_id(chosen.to);
+    } else if (!options_.forced_bos) {
+      throw ValueError(fmt::format("give the language to translate to; the model has {}", languages_.names()));
+    }
+    return chosen;
+  }
   if (directions_.empty()) {
     if (!from.empty()) {
       throw ValueError("the model's folder does not say which languages it reads; leave the source language out");
@@ -96,35 +110,51 @@ TranslationDirection Translator::direction(std::string_view from, std::string_vi
           : fmt::format("give the language to translate to; the model has {}", joined_names(directions_)));
 }
 
-std::vector<int32_t> Translator::tags(const TranslationDirection& direction) const {
+int32_t Translator::language_id(std::string_view language) const {
+  const int32_t id = languages_.find(language);
+  if (id >= 0) return id;
+  throw ValueError(languages_.tokens.empty() ? fmt::format("the model has no token for the language '{}'", language)
+                                             : fmt::format("the model has no token for the language '{}'; it has {}",
+                                                           language, languages_.names()));
+}
+
+Translator::Tags Translator::tags(const TranslationDirection& direction) const {
+  if (languages_.use == LanguageTokens::Use::kBoth) return {{}, languages_.find(direction.from)};
   if (direction.to.empty()) return {};
+  if (languages_.use == LanguageTokens::Use::kTarget) return {{language_id(direction.to)}, -1};
   const std::string token = language_token(direction.to);
   const int32_t id = tokenizer_.id(token);
-  if (id >= 0 && tokenizer_.token(id) == token) return {id};
-  if (directions_.empty()) throw ValueError(fmt::format("the model has no token for the language '{}'", direction.to));
+  if (id >= 0 && tokenizer_.token(id) == token) return {{id}, -1};
+  if (directions_.empty()) language_id(direction.to);  // refuses it
   return {};
 }
 
+Encoding Translator::encode(std::string_view text, const Tags& tags) const {
+  Encoding encoded = tokenizer_.encode(text);
+  if (tags.source >= 0) encoded.ids.front() = tags.source;
+  return encoded;
+}
+
 // Adds bytes [begin, end) of the text, which have no white space around them and are one line.
-void Translator::add_line(std::string_view text, size_t begin, size_t end, const std::vector<int32_t>& tags,
-                          int64_t room, TranslationPlan& plan) const {
+void Translator::add_line(std::string_view text, size_t begin, size_t end, const Tags& tags, int64_t room,
+                          TranslationPlan& plan) const {
   const std::string_view line = text.substr(begin, end - begin);
   // A long line is cut by its first bytes, so that it is not encoded as often as it is cut.
   const std::string_view first = first_characters(line, static_cast<size_t>(room) * kBytesOfToken);
-  Encoding encoded = tokenizer_.encode(first);
+  Encoding encoded = encode(first, tags);
   const auto ends_with_end = [&](const Encoding& each) {
     return !each.ids.empty() && each.ids.back() == model_->config().eos_id;
   };
   const auto tokens_of = [&](const Encoding& each) {
-    return std::ssize(each.ids) + std::ssize(tags) + (ends_with_end(each) ? 0 : 1);
+    return std::ssize(each.ids) + std::ssize(tags.target) + (ends_with_end(each) ? 0 : 1);
   };
-  if (first.size() < line.size() && tokens_of(encoded) <= room) encoded = tokenizer_.encode(line);
+  if (first.size() < line.size() && tokens_of(encoded) <= room) encoded = encode(line, tags);
   const bool ends = ends_with_end(encoded);
   const int64_t tokens = tokens_of(encoded);
   if (tokens > room) {
     const size_t cut =
         place_to_cut(line, encoded.offsets,
-                     static_cast<size_t>(std::max<int64_t>(room - std::ssize(tags) - 2, kFewestTokensOfPiece)));
+                     static_cast<size_t>(std::max<int64_t>(room - std::ssize(tags.target) - 2, kFewestTokensOfPiece)));
     const auto [first_end, second_begin] = without_white_space(line, cut);
     if (first_end > 0 && second_begin < line.size()) {
       add_line(text, begin, begin + first_end, tags, room, plan);
@@ -136,7 +166,7 @@ void Translator::add_line(std::string_view text, size_t begin, size_t end, const
     throw DataError(fmt::format("a part of {} bytes has {} tokens; the model takes {}", line.size(), tokens, room));
   }
   TranslationPlan::Piece piece{
-      .begin = begin, .end = end, .ids = tags, .ranges = TextRanges(tags.size()), .before = ""};
+      .begin = begin, .end = end, .ids = tags.target, .ranges = TextRanges(tags.target.size()), .before = ""};
   for (size_t i = 0; i < encoded.ids.size(); ++i) {
     piece.ids.push_back(encoded.ids[i]);
     const auto [from, to] = encoded.offsets[i];
@@ -153,7 +183,10 @@ TranslationPlan Translator::plan(std::string_view text, const TranslationDirecti
     throw DataError(fmt::format("byte {} is not UTF-8", *bad));
   }
   TranslationPlan plan{.pieces = {}, .after = "", .options = options};
-  const std::vector<int32_t> front = tags(direction);
+  const Tags front = tags(direction);
+  if (languages_.use == LanguageTokens::Use::kBoth && !direction.to.empty()) {
+    plan.options.forced_bos = language_id(direction.to);
+  }
   std::string space;
   for (size_t begin = 0; begin < text.size();) {
     const size_t found = text.find('\n', begin), end = found == text.npos ? text.size() : found;
@@ -220,14 +253,17 @@ Translation Translator::join(const TranslationPlan& plan, std::span<const Decode
 
 std::vector<Translation> Translator::translate(std::span<const std::string> texts,
                                                const TranslationDirection& direction, const DecodingOptions& options,
-                                               int64_t max_rows) const {
+                                               int64_t max_rows,
+                                               const std::function<std::string(size_t)>& name_of) const {
+  const auto name = [&name_of](size_t i) { return name_of ? name_of(i) : fmt::format("text {}", i); };
   std::vector<TranslationPlan> plans;
   std::vector<DecodingRequest> requests;
   for (size_t i = 0; i < texts.size(); ++i) {
     try {
       plans.push_back(plan(texts[i], direction, options));
-    } catch (const DataError& error) { throw DataError(fmt::format("text {}: {}", i, error.what())); }
-    for (const TranslationPlan::Piece& piece : plans.back().pieces) requests.push_back({piece.ids, options});
+    } catch (const DataError& error) { throw DataError(fmt::format("{}: {}", name(i), error.what())); }
+    for (const TranslationPlan::Piece& piece : plans.back().pieces)
+      requests.push_back({piece.ids, plans.back().options});
   }
   std::vector<DecodingResult> results = decode(*model_, requests, max_rows);
   std::vector<Translation> translations;
@@ -236,7 +272,7 @@ std::vector<Translation> Translator::translate(std::span<const std::string> text
     std::vector<DecodedSequence> pieces;
     for (size_t p = 0; p < plans[i].pieces.size(); ++p) {
       DecodingResult& result = results[next++];
-      if (!result.error.empty()) throw ModelError(fmt::format("text {}: {}", i, result.error));
+      if (!result.error.empty()) throw ModelError(fmt::format("{}: {}", name(i), result.error));
       pieces.push_back(std::move(result.sequences.front()));
     }
     translations.push_back(join(plans[i], pieces));

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 #include <qing/nn/models/task_model.h>
 #include <qing/nn/models/translation_decoder.h>
 #include <qing/nn/models/translation_folder.h>
+#include <qing/nn/text/language_tokens.h>
 
 namespace qing::nn {
 
@@ -54,14 +56,17 @@ struct TranslationPlan {
 class Translator final : public TaskModel {
  public:
   /// Reads a folder of save_translation_model(), or one in transformers' layout that load_pretrained_translation()
-  /// reads and that has a tokenizer.json. Linear layers compute in `precision`: f32, bf16 or i8. IoError; DataError
-  /// naming the file; ValueError for another precision.
+  /// reads, whose tokenizer is a tokenizer.json or SentencePiece's files. Linear layers compute in `precision`: f32,
+  /// bf16 or i8. IoError; DataError naming the file; ValueError for another precision.
   static std::shared_ptr<const Translator> load(const std::filesystem::path& folder, DType precision = DType::f32);
 
   /// What the model was trained for; empty when its folder does not say it.
   const std::vector<TranslationDirection>& directions() const { return directions_; }
+  /// The tokens of languages, of models in transformers' layout.
+  const LanguageTokens& languages() const { return languages_; }
   /// The direction of a request that gives one or both languages, or neither ("" for what is not given). ValueError,
-  /// naming the directions, when none fits or several do, and for a `from` when directions() is empty.
+  /// naming the directions or the languages, when none fits or several do, and for a `from` when the folder says
+  /// neither.
   TranslationDirection direction(std::string_view from, std::string_view to) const;
   /// The options of the model's folder, with `best` 1; of qing's own models beam_size 4.
   const DecodingOptions& options() const { return options_; }
@@ -73,9 +78,11 @@ class Translator final : public TaskModel {
   /// The translation of a plan from its pieces' best sequences, in order.
   Translation join(const TranslationPlan& plan, std::span<const DecodedSequence> pieces) const;
   /// All texts. ValueError for options out of their range; DataError "text I: ..." for invalid UTF-8; ModelError for
-  /// logits that are not finite. At most `max_rows` hypotheses are computed at a time.
+  /// logits that are not finite. `name_of` gives another name of a text than "text I". At most `max_rows` hypotheses
+  /// are computed at a time.
   std::vector<Translation> translate(std::span<const std::string> texts, const TranslationDirection& direction,
-                                     const DecodingOptions& options, int64_t max_rows = 256) const;
+                                     const DecodingOptions& options, int64_t max_rows = 256,
+                                     const std::function<std::string(size_t)>& name_of = {}) const;
 
   const TranslationModel& model() const { return *model_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
@@ -90,11 +97,19 @@ class Translator final : public TaskModel {
 
   /// Use load().
   Translator(std::unique_ptr<TranslationModel> model, Tokenizer tokenizer, std::vector<TranslationDirection> directions,
-             DecodingOptions options, DType precision);
+             DecodingOptions options, DType precision, LanguageTokens languages = {});
 
  private:
-  std::vector<int32_t> tags(const TranslationDirection& direction) const;
-  void add_line(std::string_view text, size_t begin, size_t end, const std::vector<int32_t>& tags, int64_t room,
+  // The tokens that name languages in a source: `target` in front of the tokenizer's own, `source` in place of the
+  // first of them, or -1.
+  struct Tags {
+    std::vector<int32_t> target;
+    int32_t source = -1;
+  };
+  Tags tags(const TranslationDirection& direction) const;
+  int32_t language_id(std::string_view language) const;
+  Encoding encode(std::string_view text, const Tags& tags) const;
+  void add_line(std::string_view text, size_t begin, size_t end, const Tags& tags, int64_t room,
                 TranslationPlan& plan) const;
   TextAlignment alignment(const TranslationPlan::Piece& piece, const DecodedSequence& sequence, size_t at,
                           std::string_view text) const;
@@ -105,6 +120,7 @@ class Translator final : public TaskModel {
   const DecodingOptions options_;
   const size_t weight_bytes_;
   const DType precision_;
+  const LanguageTokens languages_;
 };
 
 }  // namespace qing::nn

@@ -28,6 +28,10 @@ FolderFiles::FolderFiles(fs::path directory) : directory_(std::move(directory)) 
        {kVocabFile, kTokenizerFile, kTokenizerConfigFile, kSpecialTokensFile, kAddedTokensFile, kModelConfigFile}) {
     if (is_there(path(name))) set(name, read_bounded_file(path(name)));
   }
+  if (has(kTokenizerFile) && !is_there(path(kSourcePiecesFile))) return;
+  for (const char* name : {kSourcePiecesFile, kTargetPiecesFile, kBpePiecesFile, kPiecesFile, kVocabularyFile}) {
+    if (is_there(path(name))) set(name, read_bounded_file(path(name)));
+  }
 }
 
 const std::string& FolderFiles::text(std::string_view name) const {

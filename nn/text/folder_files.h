@@ -13,6 +13,12 @@ inline constexpr const char* kTokenizerFile = "tokenizer.json";
 inline constexpr const char* kTokenizerConfigFile = "tokenizer_config.json";
 inline constexpr const char* kSpecialTokensFile = "special_tokens_map.json";
 inline constexpr const char* kAddedTokensFile = "added_tokens.json";
+// SentencePiece's models: Marian's, M2M-100's and mBART's, T5's; and the ids that the first two keep beside them.
+inline constexpr const char* kSourcePiecesFile = "source.spm";
+inline constexpr const char* kTargetPiecesFile = "target.spm";
+inline constexpr const char* kBpePiecesFile = "sentencepiece.bpe.model";
+inline constexpr const char* kPiecesFile = "spiece.model";
+inline constexpr const char* kVocabularyFile = "vocab.json";
 /// The model's, which says what tokenizer it has when the others do not.
 inline constexpr const char* kModelConfigFile = "config.json";
 
@@ -21,7 +27,9 @@ inline constexpr const char* kModelConfigFile = "config.json";
 class FolderFiles {
  public:
   FolderFiles() = default;
-  /// Reads those of the names above that are there. IoError; DataError for a file of more than 256 MiB.
+  /// Reads those of the names above that are there: SentencePiece's files and vocab.json only without tokenizer.json,
+  /// which describes a tokenizer as a whole, or with source.spm, which Marian's class reads in any case. IoError;
+  /// DataError for a file of more than 256 MiB.
   explicit FolderFiles(std::filesystem::path directory);
 
   bool has(std::string_view name) const { return contents_.contains(name); }

@@ -111,16 +111,18 @@ Tokenizer Tokenizer::described(std::string tokenizer_json, std::string tokenizer
   return from(std::move(files), {});
 }
 
-Tokenizer Tokenizer::load_file(const fs::path& tokenizer_json) {
+Tokenizer Tokenizer::load_file(const fs::path& file) {
   text::FolderFiles files;
-  files.set(kTokenizerFile, text::read_bounded_file(tokenizer_json));
-  text::LoadedFolder loaded = text::load_tokenizer_file(tokenizer_json, files.text(kTokenizerFile));
+  const bool pieces = file.extension() == ".model" || file.extension() == ".spm";
+  const std::string name = pieces ? file.filename().string() : kTokenizerFile;
+  files.set(name, text::read_bounded_file(file));
+  text::LoadedFolder loaded = text::load_tokenizer_file(file, files.text(name));
   loaded.options.max_length = loaded.max_length.value_or(std::numeric_limits<int32_t>::max());
   try {
     Tokenizer tokenizer(std::move(loaded), std::move(files));
     tokenizer.alone_ = true;
     return tokenizer;
-  } catch (const DataError& error) { throw DataError(tokenizer_json.string() + ": " + error.what()); }
+  } catch (const DataError& error) { throw DataError(file.string() + ": " + error.what()); }
 }
 
 void Tokenizer::check_folder(const char* what) const {

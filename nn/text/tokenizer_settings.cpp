@@ -22,12 +22,23 @@ struct ClassName {
 };
 // Without the "Fast" that older names end with.
 constexpr ClassName kClasses[] = {
-    {"BertTokenizer", TokenizerClass::kBert},        {"DistilBertTokenizer", TokenizerClass::kBert},
-    {"ElectraTokenizer", TokenizerClass::kBert},     {"MobileBertTokenizer", TokenizerClass::kBert},
-    {"SqueezeBertTokenizer", TokenizerClass::kBert}, {"MPNetTokenizer", TokenizerClass::kMpnet},
-    {"RobertaTokenizer", TokenizerClass::kRoberta},  {"XLMRobertaTokenizer", TokenizerClass::kXlmRoberta},
-    {"AlbertTokenizer", TokenizerClass::kAlbert},    {"TokenizersBackend", TokenizerClass::kFile},
+    {"BertTokenizer", TokenizerClass::kBert},
+    {"DistilBertTokenizer", TokenizerClass::kBert},
+    {"ElectraTokenizer", TokenizerClass::kBert},
+    {"MobileBertTokenizer", TokenizerClass::kBert},
+    {"SqueezeBertTokenizer", TokenizerClass::kBert},
+    {"MPNetTokenizer", TokenizerClass::kMpnet},
+    {"RobertaTokenizer", TokenizerClass::kRoberta},
+    {"XLMRobertaTokenizer", TokenizerClass::kXlmRoberta},
+    {"AlbertTokenizer", TokenizerClass::kAlbert},
+    {"TokenizersBackend", TokenizerClass::kFile},
     {"PreTrainedTokenizer", TokenizerClass::kFile},
+    {"MarianTokenizer", TokenizerClass::kMarian},
+    {"M2M100Tokenizer", TokenizerClass::kM2m100},
+    {"MBartTokenizer", TokenizerClass::kMbart},
+    {"MBart50Tokenizer", TokenizerClass::kMbart50},
+    {"NllbTokenizer", TokenizerClass::kNllb},
+    {"T5Tokenizer", TokenizerClass::kT5},
 };
 // What AutoTokenizer takes for a model's type when no class is named.
 constexpr ClassName kModelTypes[] = {
@@ -36,6 +47,8 @@ constexpr ClassName kModelTypes[] = {
     {"squeezebert", TokenizerClass::kBert}, {"mpnet", TokenizerClass::kMpnet},
     {"roberta", TokenizerClass::kRoberta},  {"xlm-roberta", TokenizerClass::kXlmRoberta},
     {"albert", TokenizerClass::kAlbert},    {"qing_bert_ngrams", TokenizerClass::kBert},
+    {"marian", TokenizerClass::kMarian},    {"m2m_100", TokenizerClass::kM2m100},
+    {"mbart", TokenizerClass::kMbart},      {"t5", TokenizerClass::kT5},
 };
 
 TokenizerClass class_of_name(const JsonCursor& name) {
@@ -47,7 +60,7 @@ TokenizerClass class_of_name(const JsonCursor& name) {
   }
   name.fail(
       fmt::format("{} is not supported; supported are the tokenizers of BERT, DistilBERT, ELECTRA, MPNet, RoBERTa, "
-                  "XLM-R and ALBERT, and PreTrainedTokenizerFast",
+                  "XLM-R, ALBERT, Marian, M2M-100, mBART, NLLB and T5, and PreTrainedTokenizerFast",
                   text));
 }
 
@@ -175,11 +188,71 @@ void read_flags(const JsonCursor& config, TokenizerSettings& settings) {
   flag("tokenize_chinese_chars", settings.tokenize_chinese_chars);
   flag("keep_accents", settings.keep_accents);
   flag("trim_offsets", settings.trim_offsets);
+  flag("legacy_behaviour", settings.legacy_behaviour);
+  flag("separate_vocabs", settings.separate_vocabularies);
+  if (const auto codes = config.present("language_codes")) settings.language_codes = codes->text();
+  if (const auto language = config.present("src_lang")) settings.source_language = language->text();
+  if (const auto language = config.present("tgt_lang")) settings.target_language = language->text();
+  if (const auto extra = config.present("extra_ids")) settings.extra_ids = extra->integer(0, 4096);
   if (const auto strip = config.present("strip_accents")) settings.strip_accents = strip->flag();
   if (const auto space = config.present("add_prefix_space")) settings.add_prefix_space = space->flag();
   if (const auto side = config.find("truncation_side")) {
     settings.truncation_side = side->choice({"left", "right"}) == "left" ? Side::kLeft : Side::kRight;
   }
+}
+
+// The class of a folder without tokenizer.json that names none, by its files.
+TokenizerClass class_of_files(const FolderFiles& files) {
+  if (files.has(kVocabFile)) return TokenizerClass::kBert;
+  if (files.has(kSourcePiecesFile)) return TokenizerClass::kMarian;
+  if (files.has(kBpePiecesFile) && files.has(kVocabularyFile)) return TokenizerClass::kM2m100;
+  if (files.has(kPiecesFile)) return TokenizerClass::kT5;
+  throw DataError(fmt::format("{}: tokenizer_class is missing, so that what {} means is not known",
+                              files.path(kTokenizerConfigFile).string(), kBpePiecesFile));
+}
+
+TokenizerClass class_of_folder(const FolderFiles& files, const std::optional<TokenizerClass>& named,
+                               const JsonFile* tokenizer) {
+  const TokenizerClass found = named.value_or(TokenizerClass::kFile);
+  if (tokenizer == nullptr) return found == TokenizerClass::kFile ? class_of_files(files) : found;
+  // A converted tokenizer stands for the pieces that these classes would read.
+  const bool converted = (found == TokenizerClass::kMarian && !files.has(kSourcePiecesFile)) ||
+                         (found == TokenizerClass::kM2m100 && !files.has(kBpePiecesFile));
+  return converted ? TokenizerClass::kFile : found;
+}
+
+// The names that a class has of its own, which the files may change.
+void set_own_names(TokenizerSettings& settings) {
+  const auto set = [&](NamedToken name, const char* text) {
+    settings.named[static_cast<size_t>(name)] = TokenSetting{{.content = text}, true};
+  };
+  const TokenizerClass own = settings.tokenizer_class;
+  if (own == TokenizerClass::kFile) return;
+  if (own == TokenizerClass::kBert) {
+    for (const auto& [name, text] : {std::pair(NamedToken::kUnk, "[UNK]"),
+                                     {NamedToken::kSep, "[SEP]"},
+                                     {NamedToken::kPad, "[PAD]"},
+                                     {NamedToken::kCls, "[CLS]"},
+                                     {NamedToken::kMask, "[MASK]"}}) {
+      set(name, text);
+    }
+    return;
+  }
+  const bool albert = own == TokenizerClass::kAlbert;
+  const char* cls = albert ? "[CLS]" : "<s>";
+  const char* sep = albert ? "[SEP]" : "</s>";
+  const char* unk = own == TokenizerClass::kMpnet ? "[UNK]" : "<unk>";
+  const char* texts[] = {cls, sep, unk, sep, "<pad>", cls, albert ? "[MASK]" : "<mask>"};
+  for (size_t i = 0; i < std::size(texts); ++i) set(static_cast<NamedToken>(i), texts[i]);
+  if (!is_translation(own)) return;
+  const auto drop = [&](std::initializer_list<NamedToken> names) {
+    for (const NamedToken name : names) settings.named[static_cast<size_t>(name)].reset();
+  };
+  if (own == TokenizerClass::kMarian || own == TokenizerClass::kT5) {
+    drop({NamedToken::kBos, NamedToken::kSep, NamedToken::kCls, NamedToken::kMask});
+  }
+  if (own == TokenizerClass::kM2m100) drop({NamedToken::kCls, NamedToken::kMask});
+  if (own == TokenizerClass::kMbart50) drop({NamedToken::kBos});
 }
 
 boost::json::value parsed(std::string_view text, const std::string& path) {
@@ -210,35 +283,11 @@ TokenizerSettings read_settings(const FolderFiles& files, const JsonFile* tokeni
   std::optional<JsonCursor> config;
   if (files.has(kTokenizerConfigFile)) config = file.emplace(json_of(files, kTokenizerConfigFile)).cursor();
   const auto found = class_of_model(files, config);
-  settings.tokenizer_class = found.value_or(TokenizerClass::kFile);
-  // vocab.txt alone is BERT's.
-  if (settings.tokenizer_class == TokenizerClass::kFile && tokenizer == nullptr) {
-    settings.tokenizer_class = TokenizerClass::kBert;
-  }
+  settings.tokenizer_class = class_of_folder(files, found, tokenizer);
   if (!found && config && tokenizer != nullptr && is_berts(*config, tokenizer->cursor())) {
     settings.tokenizer_class = TokenizerClass::kBert;
   }
-  // The names that a class has of its own, which the files may change.
-  switch (settings.tokenizer_class) {
-    case TokenizerClass::kFile: break;
-    case TokenizerClass::kBert:
-      for (const auto& [name, text] : {std::pair(NamedToken::kUnk, "[UNK]"),
-                                       {NamedToken::kSep, "[SEP]"},
-                                       {NamedToken::kPad, "[PAD]"},
-                                       {NamedToken::kCls, "[CLS]"},
-                                       {NamedToken::kMask, "[MASK]"}}) {
-        settings.named[static_cast<size_t>(name)] = TokenSetting{{.content = text}, true};
-      }
-      break;
-    default: {
-      const bool albert = settings.tokenizer_class == TokenizerClass::kAlbert;
-      const char* cls = albert ? "[CLS]" : "<s>";
-      const char* sep = albert ? "[SEP]" : "</s>";
-      const char* unk = settings.tokenizer_class == TokenizerClass::kMpnet ? "[UNK]" : "<unk>";
-      const char* texts[] = {cls, sep, unk, sep, "<pad>", cls, albert ? "[MASK]" : "<mask>"};
-      for (size_t i = 0; i < std::size(texts); ++i) settings.named[i] = TokenSetting{{.content = texts[i]}, true};
-    }
-  }
+  set_own_names(settings);
   const auto own_names = settings.named;
   bool decoded = false;
   if (config) {

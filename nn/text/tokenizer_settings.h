@@ -23,7 +23,22 @@ inline constexpr std::array<std::string_view, 7> kTokenNames = {"bos_token", "eo
                                                                 "pad_token", "cls_token", "mask_token"};
 
 /// The classes of `transformers` that build their stages themselves, and the one that takes tokenizer.json as it is.
-enum class TokenizerClass { kFile, kBert, kMpnet, kRoberta, kXlmRoberta, kAlbert };
+enum class TokenizerClass {
+  kFile,
+  kBert,
+  kMpnet,
+  kRoberta,
+  kXlmRoberta,
+  kAlbert,
+  // Of translation models (translation_tokenizers.h).
+  kMarian,
+  kM2m100,
+  kMbart,
+  kMbart50,
+  kNllb,
+  kT5,
+};
+constexpr bool is_translation(TokenizerClass c) { return c >= TokenizerClass::kMarian; }
 
 /// A JSON file, kept for the cursors into it.
 class JsonFile {
@@ -61,6 +76,11 @@ struct TokenizerSettings {
   bool split_special_tokens = false;
   bool do_lower_case = true, tokenize_chinese_chars = true, keep_accents = false, trim_offsets = true;
   std::optional<bool> strip_accents, add_prefix_space;
+  // Of translation models.
+  std::optional<std::string> source_language, target_language;
+  std::string language_codes = "m2m100";  ///< which list of languages M2M100Tokenizer has
+  bool legacy_behaviour = false, separate_vocabularies = false;
+  int64_t extra_ids = 100;  ///< T5's tokens <extra_id_0> and so on
 };
 
 /// The settings of a folder. `tokenizer` is its tokenizer.json, null without one.

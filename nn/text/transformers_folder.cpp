@@ -9,6 +9,7 @@
 
 #include <qing/nn/text/pipeline/pipeline_reader.h>
 #include <qing/nn/text/tokenizer_options.h>
+#include <qing/nn/text/translation_tokenizers.h>
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 
@@ -41,27 +42,14 @@ Vocabulary read_vocab_file(const fs::path& path, const std::string& content) {
   return vocabulary;
 }
 
-// The character map of a file's normalizer, if it has one.
-std::unique_ptr<Normalizer> read_charsmap(const JsonCursor& file) {
-  const auto normalizer = file.present("normalizer");
-  if (!normalizer) return nullptr;
-  const auto of = [](const JsonCursor& stage) {
-    return stage["type"].text() == "Precompiled" ? read_normalizer(stage) : nullptr;
-  };
-  if ((*normalizer)["type"].text() != "Sequence") return of(*normalizer);
-  const JsonCursor stages = (*normalizer)["normalizers"];
-  for (size_t i = 0; i < stages.array().size(); ++i) {
-    if (auto found = of(stages.item(i))) return found;
-  }
-  return nullptr;
-}
-
 // Builds the stages of one of the classes that do so themselves.
 class Builder {
  public:
   Builder(const FolderFiles& files, const TokenizerSettings& settings, const JsonFile* tokenizer)
       : files_(files), settings_(settings), tokenizer_(tokenizer) {}
 
+  // What translation models have beside run()'s stages.
+  LanguageTokens languages() { return std::move(languages_); }
   PipelineParts run() {
     switch (settings_.tokenizer_class) {
       case TokenizerClass::kFile: parts_ = read_pipeline(tokenizer_->cursor(), tokenizer_->text()); break;
@@ -70,6 +58,11 @@ class Builder {
       case TokenizerClass::kRoberta: roberta(); break;
       case TokenizerClass::kXlmRoberta: xlm_roberta(); break;
       case TokenizerClass::kAlbert: albert(); break;
+      default: {
+        TranslationTokenizer built = translation_tokenizer(files_, settings_, tokenizer_);
+        parts_ = std::move(built.parts);
+        languages_ = std::move(built.languages);
+      }
     }
     // ALBERT's special tokens get their ids before others are added.
     const bool early = settings_.tokenizer_class == TokenizerClass::kAlbert;
@@ -81,7 +74,11 @@ class Builder {
   }
 
  private:
-  std::string place() const { return files_.path(tokenizer_ != nullptr ? kTokenizerFile : kVocabFile).string(); }
+  std::string place() const {
+    const bool pieces = tokenizer_ == nullptr && is_translation(settings_.tokenizer_class);
+    return pieces ? files_.directory().string()
+                  : files_.path(tokenizer_ != nullptr ? kTokenizerFile : kVocabFile).string();
+  }
   const std::string& name(NamedToken which) const {
     const auto& named = settings_.named[static_cast<size_t>(which)];
     if (!named) {
@@ -146,7 +143,7 @@ class Builder {
 
   void xlm_roberta() {
     unigram(3);
-    parts_.normalizer = read_charsmap(tokenizer().cursor());
+    parts_.normalizer = charsmap_of(tokenizer().cursor());
   }
 
   void albert() {
@@ -159,7 +156,7 @@ class Builder {
       stages.push_back(strip_accents_normalizer());
     }
     if (settings_.do_lower_case) stages.push_back(lowercase_normalizer());
-    if (auto map = read_charsmap(tokenizer().cursor())) stages.push_back(std::move(map));
+    if (auto map = charsmap_of(tokenizer().cursor())) stages.push_back(std::move(map));
     parts_.normalizer = normalizer_sequence(std::move(stages));
   }
 
@@ -181,8 +178,25 @@ class Builder {
         if (!roberta || settings_.trim_offsets) {
           parts_.post_processing.trims.push_back(roberta && settings_.add_prefix_space.value_or(false));
         }
+        break;
       }
+      default: parts_.post_processing = translation_processing();
     }
+  }
+
+  // The token of the source's language in front, if the model has one, and the end token behind.
+  PostProcessing translation_processing() const {
+    std::vector<int32_t> front;
+    if (languages_.use == LanguageTokens::Use::kBoth) {
+      const int32_t source = languages_.find(languages_.source);
+      if (source >= 0) front.push_back(source);
+    }
+    const int32_t end = id(NamedToken::kEos);
+    const bool ends_both = settings_.tokenizer_class == TokenizerClass::kT5;
+    PostProcessing result{.single = {{-1, front, 0}, {0, {}, 0}, {-1, {end}, 0}},
+                          .pair = {{-1, front, 0}, {0, {}, 0}, {-1, {}, 0}, {1, {}, 0}, {-1, {end}, 0}}};
+    if (ends_both) result.pair[2].ids = {end};
+    return result;
   }
 
   // First the added tokens that are not there yet, then named and other special tokens that are none of them.
@@ -200,13 +214,14 @@ class Builder {
       tokens.push_back(token);
       if (named_texts.count(token.content) > 0) tokens.back().special = true;
     }
-    const bool mpnet = settings_.tokenizer_class == TokenizerClass::kMpnet;
+    const bool mask_takes_space =
+        settings_.tokenizer_class == TokenizerClass::kMpnet || is_translation(settings_.tokenizer_class);
     for (size_t i = 0; i < settings_.named.size(); ++i) {
       const auto& named = settings_.named[i];
       if (!named || !listed.insert(named->token.content).second) continue;
       tokens.push_back(named->as_special());
-      // MPNet's mask takes the space in front of it along.
-      if (mpnet && named->plain && i == static_cast<size_t>(NamedToken::kMask)) tokens.back().lstrip = true;
+      // The mask of MPNet, mBART and NLLB takes the space in front of it along.
+      if (mask_takes_space && named->plain && i == static_cast<size_t>(NamedToken::kMask)) tokens.back().lstrip = true;
     }
     for (const TokenSetting& extra : settings_.extra) {
       if (!listed.insert(extra.token.content).second) continue;
@@ -219,6 +234,7 @@ class Builder {
   const TokenizerSettings& settings_;
   const JsonFile* tokenizer_;
   PipelineParts parts_;
+  LanguageTokens languages_;
 };
 
 // Whether the normalizer is or has the stage Lowercase; a flag of another stage does not count.
@@ -265,13 +281,18 @@ LoadedFolder load_folder(const FolderFiles& files, bool lowercase) {
   std::optional<JsonFile> tokenizer;
   if (files.has(kTokenizerFile)) {
     tokenizer.emplace(files.path(kTokenizerFile), files.text(kTokenizerFile));
-  } else if (!files.has(kVocabFile)) {
-    throw IoError(fmt::format("{}: holds neither {} nor {}", files.directory().string(), kVocabFile, kTokenizerFile));
+  } else if (!files.has(kVocabFile) && !files.has(kSourcePiecesFile) && !files.has(kBpePiecesFile) &&
+             !files.has(kPiecesFile)) {
+    throw IoError(fmt::format("{}: holds neither {} nor {} nor SentencePiece's {}, {} or {}",
+                              files.directory().string(), kVocabFile, kTokenizerFile, kSourcePiecesFile, kBpePiecesFile,
+                              kPiecesFile));
   }
   const JsonFile* file = tokenizer ? &*tokenizer : nullptr;
   const TokenizerSettings settings = read_settings(files, file);
   LoadedFolder loaded;
-  loaded.parts = Builder(files, settings, file).run();
+  Builder builder(files, settings, file);
+  loaded.parts = builder.run();
+  loaded.languages = builder.languages();
   if (lowercase && !lowercases(settings, file)) put_lowercase_first(loaded.parts);
   for (size_t i = 0; i < settings.named.size(); ++i) {
     if (settings.named[i]) loaded.names[i] = settings.named[i]->token.content;
@@ -303,8 +324,12 @@ LoadedFolder load_folder(const FolderFiles& files, bool lowercase) {
 }
 
 LoadedFolder load_tokenizer_file(const fs::path& path, std::string text) {
-  const JsonFile file(path, std::move(text));
   LoadedFolder loaded;
+  if (path.extension() == ".model" || path.extension() == ".spm") {
+    loaded.parts = sentencepiece_parts(path, text);
+    return loaded;
+  }
+  const JsonFile file(path, std::move(text));
   loaded.parts = read_pipeline(file.cursor(), file.text());
   loaded.max_length = limit_of(loaded.parts.truncation);
   loaded.options = options_of(file.cursor());
@@ -312,3 +337,7 @@ LoadedFolder load_tokenizer_file(const fs::path& path, std::string text) {
 }
 
 }  // namespace qing::nn::text
+
+qing::nn::LanguageTokens qing::nn::read_language_tokens(const std::filesystem::path& folder) {
+  return text::load_folder(text::FolderFiles(folder)).languages;
+}

@@ -247,7 +247,7 @@ const json::object& V2Body::input() const {
 }
 
 V2Body read_v2_body(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
-                    const Limits& limits) {
+                    const Limits& limits, std::span<const std::string_view> own) {
   const size_t length = header_length.value_or(body.size());
   if (length > body.size()) malformed(fmt::format("Inference-Header-Content-Length: {} exceeds the body", length));
   V2Body result;
@@ -265,7 +265,12 @@ V2Body read_v2_body(std::string_view body, std::optional<size_t> header_length, 
   if (parameters != nullptr && explains(model)) {
     check_members(*parameters, "parameters", {"explain", "binary_data_output", "content_type"});
   } else if (parameters != nullptr) {
-    check_members(*parameters, "parameters", {"binary_data_output", "content_type"});
+    json::object others = *parameters;
+    for (const std::string_view name : own) {
+      if (const json::value* value = member(others, name)) request.parameters.emplace(name, *value);
+      others.erase(name);
+    }
+    check_members(others, "parameters", {"binary_data_output", "content_type"});
   }
   check_content_type(parameters, "parameters", model);
   request.explain = parameter(parameters, "explain");
@@ -275,8 +280,8 @@ V2Body read_v2_body(std::string_view body, std::optional<size_t> header_length, 
 }
 
 V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
-                  const Limits& limits) {
-  V2Body read = read_v2_body(body, header_length, model, limits);
+                  const Limits& limits, std::span<const std::string_view> own) {
+  V2Body read = read_v2_body(body, header_length, model, limits, own);
   read.request.texts = read_texts(read.input(), read.rest, limits);
   return std::move(read.request);
 }

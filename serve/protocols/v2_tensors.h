@@ -1,6 +1,7 @@
 // Tensors of the Open Inference Protocol V2: requests for texts, as JSON or with binary parts, and the outputs.
 #pragma once
 
+#include <boost/json.hpp>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -26,8 +27,9 @@ struct V2Output {
 struct V2Request {
   std::string id;  ///< echoed; empty: none
   std::vector<std::string> texts;
-  bool explain = false;           ///< parameters.explain
-  std::vector<V2Output> outputs;  ///< as asked for; all when the request names none
+  bool explain = false;                 ///< parameters.explain
+  std::vector<V2Output> outputs;        ///< as asked for; all when the request names none
+  boost::json::object parameters = {};  ///< those of the task's own that the request has
 };
 
 /// A request whose one tensor the caller reads.
@@ -39,19 +41,21 @@ struct V2Body {
   const boost::json::object& input() const;
 };
 /// Reads what requests for all models have in common: the length of the binary part, the id, the outputs, and that
-/// there is one tensor with a name and either "data" or a binary part. `body` outlives the result. Refusal: 400 when
-/// the parts do not add up, 422 with the field's name.
+/// there is one tensor with a name and either "data" or a binary part. `body` outlives the result. `own` are the
+/// parameters of a request that its task reads itself. Refusal: 400 when the parts do not add up, 422 with the field's
+/// name.
 V2Body read_v2_body(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
-                    const Limits& limits);
+                    const Limits& limits, std::span<const std::string_view> own = {});
 
 /// Writes what a model takes and gives: the members "inputs" and "outputs" of its metadata. A model of embeddings
 /// has no outputs in this protocol.
 void write_v2_signature(JsonWriter& json, const nn::TaskModel& model);
 /// Reads a body whose first `header_length` bytes (all of them without one) are JSON and whose rest are the binary
 /// parts of the inputs in their order. The one input is BYTES, a text an element. The outputs are those of the model,
-/// and an explanation if it is a text classifier. Refusal: 400 when the parts do not add up, 422 with the field's name.
+/// and an explanation if it is a text classifier. `own` as above. Refusal: 400 when the parts do not add up, 422 with
+/// the field's name.
 V2Request read_v2(std::string_view body, std::optional<size_t> header_length, const nn::TaskModel& model,
-                  const Limits& limits);
+                  const Limits& limits, std::span<const std::string_view> own = {});
 /// The length of the JSON in front of binary parts, as the header says it. Refusal with 400 for another value.
 std::optional<size_t> v2_header_length(const HttpHead& head);
 

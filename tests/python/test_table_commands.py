@@ -93,7 +93,7 @@ def test_taken_names_blank_texts_and_repeated_columns(qing, tmp_path):
     source = tmp_path / "in.csv"
     source.write_text("label,text,id,id,\nmine,great film,1,2,x\nmine,,3,4,\nmine, ,5,6,y\n")
     said = qing("predict", "--file", source, "--out", tmp_path / "out.csv").stderr
-    assert "the column 'label' is in the table already; the prediction's is 'predicted_label'" in said
+    assert "the column 'label' is in the table already; the added one is 'predicted_label'" in said
     rows = list(csv.reader(open(tmp_path / "out.csv", newline="")))
     assert rows[0] == ["label", "text", "id", "id", "", "predicted_label", "score", *SCORES]
     assert rows[1][:6] == ["mine", "great film", "1", "2", "x", "positive"] and float(rows[1][6]) > 0.5

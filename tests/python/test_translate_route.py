@@ -164,6 +164,43 @@ def test_alignments_are_ranges_of_characters_and_weights(url):
     assert all(len(row) == 4 and 0 < sum(row) <= 1.0001 for row in piece["weights"])
 
 
+def test_v2_tensors_are_texts_in_and_translations_out(url):
+    texts = [sentence(length, length) for length in (3, 12, 1)] + [""]
+    v2 = url.replace("/v1/models/small/translate", "/v2/models/small")
+    signature = ask(v2)[2]
+    assert signature["inputs"] == [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
+    assert signature["outputs"] == [{"name": "translation", "datatype": "BYTES", "shape": [-1]}]
+
+    def infer(shape=(4,), data=texts, **members):
+        tensor = {"name": "text", "shape": list(shape), "datatype": "BYTES", "data": data}
+        return ask(v2 + "/infer", {"inputs": [tensor]} | members)
+
+    for options in ({}, {"beam_size": 1, "max_tokens": 5}, {"temperature": 0.7, "seed": 4}):
+        status, _, answer = infer(id="a", parameters=options)
+        expected = [each["text"] for each in translate(url, texts, **options)]
+        assert status == 200 and answer["id"] == "a" and answer["model_name"] == "small"
+        assert answer["outputs"] == [
+            {"name": "translation", "datatype": "BYTES", "shape": [4], "data": expected}
+        ], options  # fmt: skip
+    assert infer((4, 1))[2]["outputs"][0]["shape"] == [4] and infer((0,), [])[2]["outputs"][0]["data"] == []
+    tensor = {"name": "text", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": 6}}
+    request = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    status, headers, content = ask(v2 + "/infer", request + b"\2\0\0\0w1", {
+        "Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(request)),
+    })  # fmt: skip
+    assert status == 200 and content.endswith(translate(url, ["w1"])[0]["text"].encode())
+    for members, field in [
+        ({"parameters": {"beam_size": 0}}, "beam_size"),
+        ({"parameters": {"alignment": True}}, "alignment"),
+        ({"parameters": {"target": "tlh"}}, "target"),
+        ({"outputs": [{"name": "label"}]}, "outputs[0].name"),
+        ({"shape": (3,)}, "shape"),
+        ({"data": [1], "shape": (1,)}, "data"),
+    ]:
+        status, _, answer = infer(**members)
+        assert status == 422 and field in answer["error"], answer
+
+
 def events_of(url, body, lines=None):
     """The server-sent events of a request; of some lines only, after which the client leaves."""
     parts = urllib.parse.urlsplit(url)

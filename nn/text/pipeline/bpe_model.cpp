@@ -15,6 +15,17 @@ namespace qing::nn::text {
 
 std::string byte_token(unsigned char byte) { return fmt::format("<0x{:02X}>", byte); }
 
+std::optional<unsigned char> byte_of_token(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return std::nullopt;
+  unsigned value = 0;
+  for (const char c : token.substr(3, 2)) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit && !(c >= 'A' && c <= 'F')) return std::nullopt;
+    value = 16 * value + static_cast<unsigned>(digit ? c - '0' : c - 'A' + 10);
+  }
+  return static_cast<unsigned char>(value);
+}
+
 namespace {
 
 constexpr uint32_t kNoRank = std::numeric_limits<uint32_t>::max();

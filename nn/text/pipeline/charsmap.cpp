@@ -4,7 +4,6 @@
 
 #include <cstring>
 
-#include <qing/nn/base64.h>
 #include <qing/nn/text/pipeline/graphemes.h>
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
@@ -22,8 +21,7 @@ uint32_t leaf_value(uint32_t unit) { return unit & ((1U << 31) - 1); }
 
 }  // namespace
 
-Charsmap::Charsmap(std::string_view base64) {
-  const std::string bytes = decode_base64(base64);
+Charsmap::Charsmap(std::string_view bytes) {
   uint32_t trie_bytes = 0;
   if (bytes.size() < sizeof(trie_bytes)) throw DataError("too short for the size of its trie");
   std::memcpy(&trie_bytes, bytes.data(), sizeof(trie_bytes));
@@ -33,32 +31,55 @@ Charsmap::Charsmap(std::string_view base64) {
   }
   units_.resize(units);
   std::memcpy(units_.data(), bytes.data() + begin, units * sizeof(uint32_t));
-  replacements_ = bytes.substr(begin + units * sizeof(uint32_t));
+  replacements_ = std::string(bytes.substr(begin + units * sizeof(uint32_t)));
   if (const auto at = find_invalid_utf8(replacements_)) {
     throw DataError(fmt::format("the replacements are no UTF-8 at byte {}", *at));
   }
-  for (char c = 0; c >= 0 && c < 0x7F; ++c) ascii_.push_back(replacement(std::string_view(&c, 1)));
+  const auto keep = [&](char c) { ascii_.emplace_back(replacement(std::string_view(&c, 1))); };
+  for (char c = 0; c >= 0 && c < 0x7F; ++c) keep(c);
   const char last = 0x7F;
-  ascii_.push_back(replacement(std::string_view(&last, 1)));
+  keep(last);
 }
 
-std::optional<std::string_view> Charsmap::replacement(std::string_view key) const {
+template <class Found> void Charsmap::walk(std::string_view text, const Found& found) const {
   size_t node = offset(units_[0]);
-  for (const char c : key) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte == 0) break;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == 0) return;
     node ^= byte;
-    if (node >= units_.size() || label(units_[node]) != byte) break;
+    if (node >= units_.size() || label(units_[node]) != byte) return;
     const bool leaf = has_leaf(units_[node]);
     node ^= offset(units_[node]);
     if (!leaf) continue;
-    if (node >= units_.size()) break;
+    if (node >= units_.size()) return;
     const size_t begin = leaf_value(units_[node]);
     // A hostile table may point behind its end, or between the bytes of a character.
-    if (begin >= replacements_.size() || (static_cast<unsigned char>(replacements_[begin]) & 0xC0) == 0x80) break;
-    return std::string_view(replacements_).substr(begin, replacements_.find('\0', begin) - begin);
+    if (begin >= replacements_.size() || (static_cast<unsigned char>(replacements_[begin]) & 0xC0) == 0x80) return;
+    const std::string_view with =
+        std::string_view(replacements_).substr(begin, replacements_.find('\0', begin) - begin);
+    if (!found(i + 1, with)) return;
   }
-  return std::nullopt;
+}
+
+std::optional<std::string_view> Charsmap::replacement(std::string_view key) const {
+  std::optional<std::string_view> result;
+  walk(key, [&](size_t, std::string_view with) {
+    result = with;
+    return false;
+  });
+  return result;
+}
+
+std::optional<std::string_view> Charsmap::longest(std::string_view text, size_t& length) const {
+  std::optional<std::string_view> result;
+  walk(text, [&](size_t bytes, std::string_view with) {
+    // A hostile table may have a key that ends between the bytes of a character.
+    if (bytes < text.size() && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) return true;
+    result = with;
+    length = bytes;
+    return true;
+  });
+  return result;
 }
 
 void Charsmap::apply(Chars& text, std::vector<Change>& changes, Chars& scratch) const {
@@ -78,7 +99,7 @@ void Charsmap::apply(Chars& text, std::vector<Change>& changes, Chars& scratch) 
   const auto single = [&](char32_t c) {
     std::optional<std::string_view> with;
     if (c < 0x80) {
-      with = ascii_[c];
+      if (ascii_[c]) with = *ascii_[c];
     } else {
       std::string key;  // short enough to need no memory
       append_utf8(key, c);

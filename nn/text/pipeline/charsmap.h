@@ -14,19 +14,25 @@ namespace qing::nn::text {
 /// Immutable; thread-safe.
 class Charsmap {
  public:
-  /// Takes the base64 of `precompiled_charsmap`. DataError when it is malformed.
-  explicit Charsmap(std::string_view base64);
+  /// Takes the bytes of `precompiled_charsmap`. DataError when they are malformed.
+  explicit Charsmap(std::string_view bytes);
 
   /// Replaces grapheme clusters of less than 6 bytes, and the single characters of longer ones, as `tokenizers` does.
   /// The whole cluster gets the replacement of the shortest beginning that the table has.
   void apply(Chars& text, std::vector<Change>& changes, Chars& scratch) const;
 
+  /// The replacement of the longest beginning of `text`, valid UTF-8, that the table has, as SentencePiece takes it.
+  /// `length` becomes the bytes of that beginning.
+  std::optional<std::string_view> longest(std::string_view text, size_t& length) const;
+
  private:
+  // Calls found(bytes, replacement) for each beginning that the table has, the shortest first, until it returns false.
+  template <class Found> void walk(std::string_view text, const Found& found) const;
   std::optional<std::string_view> replacement(std::string_view key) const;
 
   std::vector<uint32_t> units_;
   std::string replacements_;
-  std::vector<std::optional<std::string_view>> ascii_;  // of each character of ASCII alone
+  std::vector<std::optional<std::string>> ascii_;  // of each character of ASCII alone
 };
 
 }  // namespace qing::nn::text

@@ -1,6 +1,7 @@
 // The stages of a tokenizer.json that change and cut text: normalizer, pre-tokenizer, decoder.
 #include <fmt/format.h>
 
+#include <qing/nn/base64.h>
 #include <qing/nn/text/pipeline/byte_level.h>
 #include <qing/nn/text/pipeline/pipeline_reader.h>
 #include <qing/tensor/errors.h>
@@ -84,7 +85,7 @@ std::unique_ptr<Normalizer> read_normalizer(const JsonCursor& stage) {
   if (type == "Nmt") return nmt_normalizer();
   if (type == "ByteLevel") return byte_level_normalizer();
   const JsonCursor map = stage["precompiled_charsmap"];
-  return map.at_place([&] { return charsmap_normalizer(Charsmap(map.text())); });
+  return map.at_place([&] { return charsmap_normalizer(Charsmap(decode_base64(map.text()))); });
 }
 
 std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonCursor& stage) {

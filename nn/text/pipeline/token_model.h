@@ -68,5 +68,7 @@ std::unique_ptr<TokenModel> unigram_model(const std::vector<std::pair<std::strin
 
 /// "<0x41>" for 0x41.
 std::string byte_token(unsigned char byte);
+/// 0x41 for "<0x41>"; nothing for any other text, as SentencePiece reads it.
+std::optional<unsigned char> byte_of_token(std::string_view token);
 
 }  // namespace qing::nn::text

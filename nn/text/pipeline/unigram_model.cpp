@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <optional>
 
+#include <qing/nn/text/pipeline/best_path.h>
 #include <qing/nn/text/pipeline/double_array.h>
 #include <qing/nn/text/pipeline/token_model.h>
 #include <qing/tensor/errors.h>
@@ -49,12 +51,13 @@ class Unigram final : public TokenModel {
   std::string_view shown(int32_t, std::string_view word) const override { return word; }
 
   void tokenize(std::string_view word, std::vector<Token>& tokens) const override {
-    thread_local std::vector<Node> best;
-    find_best(word, best);
+    thread_local std::vector<PathNode<double>> best;
+    const auto score_of = [&](int32_t id, size_t) { return std::optional(scores_[static_cast<size_t>(id)]); };
+    find_best_path(trie_, word, unknown_, unknown_score_, score_of, best);
     const size_t first = tokens.size();
     bool open = false;  // the token pushed last, which comes later in the text, is unknown too
     for (size_t end = word.size(); end > 0;) {
-      const Node& node = best[end];
+      const PathNode<double>& node = best[end];
       const bool unknown = node.id == unknown_;
       if (unknown && open) {
         tokens.back().begin = node.begin;
@@ -69,40 +72,6 @@ class Unigram final : public TokenModel {
   }
 
  private:
-  struct Node {
-    double score;
-    int32_t id;
-    uint32_t begin;
-  };
-  static constexpr uint32_t kUnreached = std::numeric_limits<uint32_t>::max();
-
-  // For each position, the best piece that ends there (Viterbi).
-  void find_best(std::string_view word, std::vector<Node>& best) const {
-    best.assign(word.size() + 1, {0, 0, kUnreached});
-    for (size_t begin = 0; begin < word.size();) {
-      const auto lead = static_cast<unsigned char>(word[begin]);
-      const size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-      const double score = best[begin].score;
-      const auto reach = [&](size_t end, double piece_score, int32_t id) {
-        Node& node = best[end];
-        if (node.begin != kUnreached && score + piece_score <= node.score) return;
-        node = {score + piece_score, id, static_cast<uint32_t>(begin)};
-      };
-      bool single = false;
-      uint32_t node = DoubleArray::kRoot;
-      for (size_t at = begin; at < word.size(); ++at) {
-        node = trie_.step(node, static_cast<unsigned char>(word[at]));
-        if (node == DoubleArray::kNone) break;
-        const int32_t id = trie_.value(node);
-        if (id < 0) continue;
-        reach(at + 1, scores_[static_cast<size_t>(id)], id);
-        single = single || at + 1 == begin + length;
-      }
-      if (!single) reach(begin + length, unknown_score_, unknown_);
-      begin += length;
-    }
-  }
-
   // Joined unknown text gets the id of an equal piece, or else the ids of its bytes if all have tokens.
   void name_unknown(std::string_view word, size_t first, std::vector<Token>& tokens) const {
     for (size_t i = first; i < tokens.size(); ++i) {

@@ -2,10 +2,14 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include <qing/nn/models/translator.h>
 #include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/eval_translator.h>
 #include <qing/serve/cli/label_options.h>
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/number_from.h>
@@ -35,6 +39,8 @@ struct EvalArguments {
   int64_t worst = 10;               ///< number of errors to list
   DType precision = DType::f32;     ///< of products: or bf16, or i8
   TableArguments table;
+  std::string source_column, target_column, from, to;  ///< of a translator
+  std::optional<int64_t> beam;                         ///< of a translator
   bool reference = false;  ///< keep what was predicted in the model, as what serving measures drift from
   bool json = false;
 };
@@ -83,8 +89,32 @@ void check_charts(const EvalArguments& arguments, nn::Problem problem) {
   }
 }
 
+void eval_translations(const EvalArguments& arguments, const std::filesystem::path& folder) {
+  if (!arguments.confusion.empty() || !arguments.curves.empty() || arguments.reference || !arguments.map.empty()) {
+    throw UsageError("--confusion, --curves, --reference and --map are for classifiers; this model is a translator");
+  }
+  eval_translator({.model = folder,
+                   .data = arguments.data,
+                   .source_column = arguments.source_column,
+                   .target_column = arguments.target_column,
+                   .from = arguments.from,
+                   .to = arguments.to,
+                   .beam = arguments.beam,
+                   .out = arguments.out,
+                   .worst = arguments.worst,
+                   .precision = arguments.precision,
+                   .table = arguments.table,
+                   .json = arguments.json});
+}
+
 void run_eval(const EvalArguments& arguments) {
   const std::filesystem::path folder = model_or_shipped(arguments.model);
+  if (nn::task_of(folder) == nn::kTranslation) return eval_translations(arguments, folder);
+  if (!arguments.source_column.empty() || !arguments.target_column.empty() || !arguments.from.empty() ||
+      !arguments.to.empty() || arguments.beam) {
+    throw UsageError(
+        "--source-column, --target-column, --from, --to and --beam are for translators; this model is none");
+  }
   const auto model = nn::TextClassifier::load(folder, arguments.precision);
   check_charts(arguments, model->problem());
   if (!arguments.out.empty()) output_format_of(arguments.out);  // refuses before the work
@@ -117,7 +147,10 @@ void add_eval(CommandLine& line) {
   const auto a = std::make_shared<EvalArguments>();
   CLI::App* command = line.app.add_subcommand("eval", "Evaluate a model on labelled texts");
   add_model(command, a->model);
-  command->add_option("--data", a->data, "Labelled texts, in any format of qing train. Repeat it for several files")
+  command
+      ->add_option("--data", a->data,
+                   "Labelled texts, in any format of qing train, or pairs of texts for a translator. Repeat it for "
+                   "several files")
       ->allow_extra_args(false)
       ->required()
       ->type_name("FILE");
@@ -128,17 +161,38 @@ void add_eval(CommandLine& line) {
                    "Precision and recall of each label of a multi-label model: output file (SVG)")
       ->type_name("FILE");
   command
-      ->add_option("--out", a->out,
-                   "Output file of the rows with their predictions (.csv, .tsv, .jsonl, .json, .xlsx): file, line, "
-                   "source, text, label, predicted_label, correct, score, loss and score_LABEL of each label")
+      ->add_option(
+          "--out", a->out,
+          "Output file of the rows with their predictions (.csv, .tsv, .jsonl, .json, .xlsx): file, line, "
+          "source, text, label, predicted_label, correct, score, loss and score_LABEL of each label; of a translator "
+          "file, line, source, target, translation, score, bleu and chrf")
       ->type_name("FILE");
-  command->add_option("--worst", a->worst, "Number of errors to list, those of the highest score first")
+  command
+      ->add_option(
+          "--worst", a->worst,
+          "Number of errors to list, those of the highest score first, or of translations, those of the lowest chrF")
       ->check(number_from(0, 1e6))
       ->capture_default_str();
   add_table_options(*command, a->table, true);
   command->add_flag(
       "--reference", a->reference,
       "Reference for drift detection: store the frequencies of predicted labels and unknown tokens in the model");
+  const std::string group = "Translators";
+  command->add_option("--source-column", a->source_column, "Column of the texts to translate. Guessed without it")
+      ->type_name("NAME")
+      ->group(group);
+  command->add_option("--target-column", a->target_column, "Column of their translations. Guessed without it")
+      ->type_name("NAME")
+      ->group(group);
+  command->add_option("--from", a->from, "Language of the texts. The one that the column names without it")
+      ->type_name("LANGUAGE")
+      ->group(group);
+  command->add_option("--to", a->to, "Language of the translations. The one that the column names without it")
+      ->type_name("LANGUAGE")
+      ->group(group);
+  command->add_option("--beam", a->beam, "Beam size. The model's own number without it")
+      ->check(number_from(1, 64))
+      ->group(group);
   add_precision(command, a->precision);
   command->add_flag("--json", a->json, "Print the result as a JSON object on stdout");
   command->callback([&line, a] { line.run = [a] { run_eval(*a); }; });

@@ -2,14 +2,15 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
 #include <qing/nn/models/task_model.h>
 #include <qing/nn/models/translator.h>
+#include <qing/serve/cli/column_run.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/number_from.h>
@@ -17,12 +18,17 @@
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
+#include <qing/serve/runs/table_writer.h>
 
 namespace qing::serve::cli {
 namespace {
 
+constexpr int64_t kMostRows = 256;  // hypotheses that are computed together
+constexpr size_t kFileRows = 64;    // of a table, that are written together
+
 struct TranslateArguments : TextArguments {
-  std::string from, to;  // empty: the model's only language, or the one that the other leaves
+  std::filesystem::path out = {};  ///< the table with the translations; empty: lines on stdout
+  std::string from, to;            // empty: the model's only language, or the one that the other leaves
   // The model's own without.
   std::optional<int64_t> beam, max_tokens;
   std::optional<double> length_penalty;
@@ -46,6 +52,31 @@ void print_translation(const std::string& text, const nn::Translation& translati
   print_line(json.take());
 }
 
+// Writes the table of --file with the translations.
+void translate_file(const TranslateArguments& arguments, const nn::Translator& model,
+                    const nn::TranslationDirection& direction, const nn::DecodingOptions& options) {
+  ColumnRun run{.file = arguments.file,
+                .out = arguments.out,
+                .table = arguments.table,
+                .columns = {"translation", "score", "tokens", "complete"},
+                .depends_on = files_of_model(arguments.model),
+                .batch_rows = kFileRows,
+                .compute = {}};
+  run.depends_on.push_back(fmt::format("{} {} {} {} {} {}", name_of(arguments.precision), direction.from, direction.to,
+                                       options.beam_size, options.max_tokens, options.length_penalty));
+  run.compute = [&](const std::vector<std::string>& texts, const Where& where) {
+    std::vector<std::vector<AddedValue>> values;
+    for (const nn::Translation& each : model.translate(texts, direction, options, kMostRows, where)) {
+      values.push_back({{each.text, false},
+                        {fmt::format("{}", each.score), true},
+                        {fmt::format("{}", each.tokens), true},
+                        {each.complete ? "true" : "false", true}});
+    }
+    return values;
+  };
+  add_columns(run);
+}
+
 // Prints the translation of each text, or a JSON object.
 void run_translate(const TranslateArguments& arguments) {
   if (arguments.model.empty()) {
@@ -54,15 +85,19 @@ void run_translate(const TranslateArguments& arguments) {
         "qing train --task translation trains one on your own pairs");
   }
   require_input(arguments);
+  if (!arguments.out.empty()) {
+    if (arguments.file.empty()) throw UsageError("--out needs --file: the table to add the translations to");
+    if (!arguments.texts.empty()) throw UsageError("--out writes the table of --file; give no other texts");
+    if (arguments.json) throw UsageError("--out has its own format; leave --json out");
+    output_format_of(arguments.out);  // refuses before the model is loaded
+  }
   nn::require_task(arguments.model, nn::kTranslation);
   const auto model = nn::Translator::load(arguments.model, arguments.precision);
   const nn::TranslationDirection direction = model->direction(arguments.from, arguments.to);
   const nn::DecodingOptions options = decoding_options(arguments, *model);
+  if (!arguments.out.empty()) return translate_file(arguments, *model, direction, options);
   for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
-    std::vector<nn::Translation> translations;
-    compute_batch(texts, where, [&](std::span<const std::string> some) {
-      translations = model->translate(some, direction, options);
-    });
+    const std::vector<nn::Translation> translations = model->translate(texts, direction, options, kMostRows, where);
     for (size_t i = 0; i < texts.size(); ++i) print_translation(texts[i], translations[i], arguments.json);
   });
 }
@@ -89,6 +124,13 @@ void add_translate(CommandLine& line) {
                    "translations")
       ->check(number_from(-10, 10));
   command->add_option("--max-tokens", a->max_tokens, "Maximum tokens of a translation")->check(number_from(1, 65536));
+  command
+      ->add_option(
+          "--out", a->out,
+          "Output file: the table of --file with the columns translation, score, tokens and complete added. The suffix "
+          "is the format: .csv, .tsv, .jsonl, .json, .xlsx, or .txt for the translations alone. A second run with the "
+          "same arguments goes on where a killed one was")
+      ->type_name("FILE");
   command->add_flag("--json", a->json, "Print one JSON object per text");
   add_precision(command, a->precision);
 }

@@ -19,14 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The language that a column or a suffix names; empty if it names none. "translation.zh-Hans" is zh_Hans.
-std::string language_in(const std::string& column) {
-  std::string name = column.substr(column.rfind('.') + 1);
-  if (!nn::is_language(name)) return {};
-  std::ranges::replace(name, '-', '_');
-  return name;
-}
-
 std::string shown(const std::vector<nn::TranslationDirection>& directions) {
   std::vector<std::string> names;
   names.reserve(directions.size());
@@ -37,7 +29,8 @@ std::string shown(const std::vector<nn::TranslationDirection>& directions) {
 // The languages of the source and the target.
 nn::TranslationDirection languages_of(const nn::ParallelTexts& texts, const PairReading& reading,
                                       const fs::path& file) {
-  nn::TranslationDirection languages{language_in(texts.source_column), language_in(texts.target_column)};
+  nn::TranslationDirection languages{nn::language_of_column(texts.source_column),
+                                     nn::language_of_column(texts.target_column)};
   if (!languages.from.empty() && !languages.to.empty() && languages.from != languages.to) return languages;
   if (!reading.directions.empty()) return reading.directions.front();
   throw cli::UsageError(fmt::format(

@@ -45,6 +45,9 @@ class TranslationTask final : public Task {
     return lines;
   }
   std::vector<Route> routes(Service& service) const override { return translation_routes(service); }
+  Routed::Run infer(Service& service, const Model& model, const Call& call) const override {
+    return infer_translations(service, model, call);
+  }
   std::string_view route() const override { return "POST /v1/models/{name}/translate"; }
 };
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,6 +15,7 @@
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/http/body_stream.h>
 #include <qing/serve/protocols/json_body.h>
+#include <qing/serve/protocols/v2_tensors.h>
 #include <qing/serve/tasks/translation/translation_scheduler.h>
 #include <qing/tensor/errors.h>
 
@@ -88,7 +91,6 @@ nn::DecodingOptions options_of(const json::object& body, const nn::Translator& t
   options.top_k = whole(body, "top_k", 0, translator.model().config().vocab_size, options.top_k);
   options.top_p = real(body, "top_p", 1e-6, 1, options.top_p);
   options.seed = static_cast<std::uint64_t>(whole(body, "seed", 0, std::int64_t{1} << 53, 0));
-  options.alignment = protocols::flag_of(body, "", "alignment", false);
   return options;
 }
 
@@ -155,11 +157,13 @@ HttpResponse stopping_response(size_t retry_after) {
   return unavailable("stopping", "the server is stopping; try again later", retry_after);
 }
 
-HttpResponse outcome_response(const TranslationOutcome& outcome, const Model& model, const TranslationJob& job,
-                              size_t retry_after) {
+// The response of a finished request.
+using Write = std::function<HttpResponse(const TranslationOutcome& outcome)>;
+
+HttpResponse outcome_response(const TranslationOutcome& outcome, const Write& write, size_t retry_after) {
   using enum TranslationOutcome::Status;
   switch (outcome.status) {
-    case kDone: try { return written(outcome, model, job);
+    case kDone: try { return write(outcome);
       } catch (...) { return Service::failure_response(std::current_exception()); }
     case kExpired:
       return error_response(504, "deadline",
@@ -218,7 +222,14 @@ HttpResponse event_stream(const std::shared_ptr<BodyStream>& stream) {
 struct Request {
   Model model;
   std::shared_ptr<const TranslationJob> asked;  // options, and texts for alignments, for the answer
+  Write write;
   bool stream = false;
+};
+
+// What a request may say about the translations, in the body of one route and the parameters of another.
+constexpr std::string_view kOptions[] = {
+    "source",      "target", "beam_size", "length_penalty", "max_tokens", "no_repeat_ngram_size", "repetition_penalty",
+    "temperature", "top_k",  "top_p",     "seed",
 };
 
 // The handler of the routes. The scheduler's thread answers.
@@ -230,18 +241,40 @@ class Translations {
     const Model model =
         service_.task_model(nn::kTranslation, call.parameter("name"), call.key, call.parameter("version"));
     return [this, model](const std::string& body, const Routed::Reply& reply) {
-      const Limits limits = service_.limits(model);
-      *reply.note = {model.name, model.version, 0};
-      if (!scheduler_.would_admit(model.served.get(), limits.queue_texts, limits.queue_tokens)) {
-        refuse_full(model, limits);
-      }
+      const Limits limits = admit(model, reply);
       const json::value parsed = protocols::parse_json(body, limits);
       const json::object& object = protocols::as_object(parsed, R"({"texts": ["..."]})");
       translate(model, object, limits, reply);
     };
   }
 
+  Routed::Run infer(const Model& model, const Call& call) {
+    return [this, model, length = protocols::v2_header_length(call.head)](const std::string& body,
+                                                                          const Routed::Reply& reply) {
+      const Limits limits = admit(model, reply);
+      const auto asked =
+          std::make_shared<protocols::V2Request>(protocols::read_v2(body, length, *model.served, limits, kOptions));
+      const Write write = [model, asked](const TranslationOutcome& outcome) {
+        return protocols::write_v2(*asked, model, outcome.translations.size(), [&](const std::string&) {
+          protocols::V2Column column;
+          for (const nn::Translation& each : outcome.translations) column.texts.push_back(each.text);
+          return column;
+        });
+      };
+      begin(job_of(model, asked->parameters, std::move(asked->texts), reply), {model, nullptr, write}, limits, reply);
+    };
+  }
+
  private:
+  Limits admit(const Model& model, const Routed::Reply& reply) const {
+    const Limits limits = service_.limits(model);
+    *reply.note = {model.name, model.version, 0};
+    if (!scheduler_.would_admit(model.served.get(), limits.queue_texts, limits.queue_tokens)) {
+      refuse_full(model, limits);
+    }
+    return limits;
+  }
+
   void translate(const Model& model, const json::object& body, const Limits& limits, const Routed::Reply& reply) {
     protocols::check_members(
         body, "",
@@ -249,28 +282,41 @@ class Translations {
          "repetition_penalty", "temperature", "top_k", "top_p", "seed", "alignment", "stream"});
     const json::value* const texts = protocols::member(body, "texts");
     if (texts == nullptr) refuse_field("texts: is missing; give a list of strings");
+    TranslationJob job = job_of(model, body, protocols::texts_of(*texts, "texts", limits), reply);
+    job.options.alignment = protocols::flag_of(body, "", "alignment", false);
+    const auto asked = std::make_shared<TranslationJob>();
+    asked->options = job.options;
+    if (job.options.alignment) asked->texts = job.texts;
+    const Write write = [model, asked](const TranslationOutcome& outcome) { return written(outcome, model, *asked); };
+    begin(std::move(job), {model, asked, write, protocols::flag_of(body, "", "stream", false)}, limits, reply);
+  }
+
+  static TranslationJob job_of(const Model& model, const json::object& options, std::vector<std::string> texts,
+                               const Routed::Reply& reply) {
     TranslationJob job{.translator = std::dynamic_pointer_cast<const nn::Translator>(model.served),
-                       .texts = protocols::texts_of(*texts, "texts", limits),
+                       .texts = std::move(texts),
                        .direction = {},
                        .options = {},
                        .key = reply.key,
                        .on_end = {}};
-    job.options = options_of(body, *job.translator);
-    const std::string source = language(body, "source"), target = language(body, "target");
+    job.options = options_of(options, *job.translator);
+    const std::string source = language(options, "source"), target = language(options, "target");
     try {
       job.direction = job.translator->direction(source, target);
     } catch (const ValueError& error) {
-      const bool of_source = !source.empty() && job.translator->directions().empty();
+      const nn::LanguageTokens& languages = job.translator->languages();
+      const bool any_source = languages.use == nn::LanguageTokens::Use::kBoth && languages.find(source) >= 0;
+      const bool of_source = !source.empty() && job.translator->directions().empty() && !any_source;
       refuse_field(fmt::format("{}: {}", of_source ? "source" : "target", error.what()));
     }
+    return job;
+  }
+
+  void begin(TranslationJob job, const Request& request, const Limits& limits, const Routed::Reply& reply) {
     *reply.deadline = std::min(*reply.deadline, Clock::now() + limits.predict_time);
     job.deadline = *reply.deadline;
-    *reply.note = {model.name, model.version, job.texts.size()};
-    const auto asked = std::make_shared<TranslationJob>();
-    asked->options = job.options;
-    if (job.options.alignment) asked->texts = job.texts;
-    const Request request{model, asked, protocols::flag_of(body, "", "stream", false)};
-    if (job.texts.empty()) return reply(outcome_response({}, model, job, limits.retry_after_seconds));
+    *reply.note = {request.model.name, request.model.version, job.texts.size()};
+    if (job.texts.empty()) return reply(outcome_response({}, request.write, limits.retry_after_seconds));
     submit(std::move(job), request, limits, reply);
   }
 
@@ -289,7 +335,7 @@ class Translations {
     }
     job.on_end = [this, events, request, reply, begun = Clock::now(),
                   retry = limits.retry_after_seconds](const TranslationOutcome& outcome) {
-      HttpResponse response = outcome_response(outcome, request.model, *request.asked, retry);
+      HttpResponse response = outcome_response(outcome, request.write, retry);
       const bool left = outcome.status == TranslationOutcome::Status::kLeft;
       if (left) response.status = 0;  // nobody reads it
       service_.count_work(request.model, reply, outcome.tokens, response, Clock::now() - begun);
@@ -323,10 +369,26 @@ class Translations {
   TranslationScheduler scheduler_;  // ends first: its thread calls the service
 };
 
+// The handler of a service, whose routes share a scheduler and keep it.
+std::shared_ptr<Translations> translations_of(Service& service) {
+  static std::mutex mutex;
+  static std::map<const Service*, std::weak_ptr<Translations>> all;
+  const std::lock_guard lock(mutex);
+  std::erase_if(all, [](const auto& each) { return each.second.expired(); });
+  std::weak_ptr<Translations>& place = all[&service];
+  std::shared_ptr<Translations> found = place.lock();
+  if (!found) place = found = std::make_shared<Translations>(service);
+  return found;
+}
+
 }  // namespace
 
+Routed::Run infer_translations(Service& service, const Model& model, const Call& call) {
+  return translations_of(service)->infer(model, call);  // the routes keep the handler
+}
+
 std::vector<Route> translation_routes(Service& service) {
-  const auto translations = std::make_shared<Translations>(service);
+  const auto translations = translations_of(service);
   std::vector<Route> routes;
   for (const auto& [pattern, summary] :
        {std::pair<std::string_view, std::string_view>{kTranslateRoute, "Translates texts"},

@@ -15,4 +15,8 @@ inline constexpr std::string_view kTranslateRoute = "/v1/models/{name}/translate
 /// ends with the routes.
 std::vector<Route> translation_routes(Service& service);
 
+/// POST /v2/models/{name}/infer: BYTES "text" to BYTES "translation", by the same scheduler. The request's parameters
+/// are the options of the other route, without alignments and streams.
+Routed::Run infer_translations(Service& service, const Model& model, const Call& call);
+
 }  // namespace qing::serve::translation

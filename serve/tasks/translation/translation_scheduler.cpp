@@ -226,7 +226,7 @@ bool TranslationScheduler::begin_piece(Lane& lane, Running& running) {
   const size_t piece = text.begun++;
   const std::vector<std::int32_t>& ids = text.plan.pieces[piece].ids;
   running.outcome.tokens += std::ssize(ids);
-  const std::int64_t id = lane.decoder.add({ids, running.job.options});
+  const std::int64_t id = lane.decoder.add({ids, text.plan.options});
   lane.places.emplace(id, Place{&running, number, piece});
   lane.rows += running.job.options.beam_size;
   running.rows += running.job.options.beam_size;
