@@ -11,7 +11,7 @@ all-gather of (P - 1) / P of the bytes each. A bucket leaves when the backward o
 buckets travel one after the other, so the simulation follows each of them.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,16 @@ def step(training, ranks, network):
     return {"seconds": computed + waited + optimizer, "computed": computed, "waited": waited, "optimizer": optimizer}
 
 
-def curve(training, network, most):
-    """[(ranks, step())] for powers of two. A batch has at least as many chunks as ranks, so more ranks cut it finer."""
+def curve(training, network, most, weak=False):
+    """[(ranks, step())] for powers of two. A batch has at least as many chunks as ranks, so more ranks cut it finer, and a
+    chunk has fewer rows. With `weak` each rank has the texts of the batch that one rank has, so the batch grows."""
     found, ranks = [], 1
     while ranks <= most:
-        chunks = max(training.chunks, ranks)
-        found.append((ranks, step(Training(**{**vars(training), "chunks": chunks}), ranks, network)))
+        if weak:
+            whole = replace(training, chunks=training.chunks * ranks, step_seconds=training.step_seconds * ranks)
+        else:
+            chunks = max(training.chunks, ranks)
+            whole = replace(training, chunks=chunks, row_bytes=-(-training.row_bytes * training.chunks // chunks))
+        found.append((ranks, step(whole, ranks, network)))
         ranks *= 2
     return found

@@ -203,13 +203,11 @@ TEST_F(StreamedTraining, AnyNumberOfRanksAndAResumedEpochGiveTheSameBits) {
 }
 
 TEST_F(StreamedTraining, LearnsAsMuchAsFromMemory) {
-  options_.epochs = 12;
+  options_.epochs = 30;  // until both have learned all texts
   options_.chunks = 0;
   const fs::path memory = folder_.path() / "memory", disk = folder_.path() / "disk";
-  const double expected = train_classifier(examples_, options_, memory).loss;
-  const double found = train_streamed_classifier(streamed_, options_, disk).loss;
-  EXPECT_LT(found, 0.3);
-  EXPECT_NEAR(found, expected, 0.15);
+  EXPECT_LT(train_classifier(examples_, options_, memory).loss, 0.05);
+  EXPECT_LT(train_streamed_classifier(streamed_, options_, disk).loss, 0.05);
   EXPECT_EQ(content_of(disk / "vocab.txt"), content_of(memory / "vocab.txt"));
 }
 

@@ -63,6 +63,9 @@ def test_the_curve_reaches_the_most_ranks_and_refuses_too_few_chunks():
     found = model.curve(TRAINING, LINK, 1024)
     assert [ranks for ranks, _ in found] == [2**i for i in range(11)]
     assert all(one["seconds"] > 0 for _, one in found)
+    # A fixed batch on more and more ranks waits for messages in the end; with a batch that grows each rank has as much to do.
+    assert found[-1][1]["computed"] == pytest.approx(0.08 / 1024)
+    assert all(one["computed"] == pytest.approx(0.08) for _, one in model.curve(TRAINING, LINK, 1024, weak=True))
     with pytest.raises(ValueError, match="9 ranks need at least as many chunks"):
         model.step(TRAINING, 9, LINK)
 

@@ -87,7 +87,7 @@ def test_the_second_training_reads_the_cache(qing, shards, dev, tmp_path):
     os.utime(shards / "part-1.tsv", (1e9, 1e9))
     assert IN_CACHE in qing(*training(shards, tmp_path / "c", *words)).stderr
     # Other options of the model have the same tokens, and other options of the tokenizer others.
-    assert IN_CACHE in qing(*training(shards, tmp_path / "d", *words, "--layers", 2)).stderr
+    assert IN_CACHE in qing(*training(shards, tmp_path / "d", *words, "--heads", 2)).stderr
     assert tokens_of(entry_of(cache)) == made
     assert IN_CACHE not in qing(*training(shards, tmp_path / "e", *words, "--max-length", 12)).stderr
     assert len(list(cache.iterdir())) == 3
