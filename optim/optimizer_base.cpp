@@ -80,7 +80,7 @@ Optimizer::Job Optimizer::prepare(size_t index, const RowGradient& gradient, dou
   State& state = states_[index];
   ++state.steps;
   bool fresh = false;
-  for (size_t slot = 0; slot < slot_names_.size(); ++slot) {
+  for (size_t slot = 0; slot < slot_names_.size() && owns(index); ++slot) {
     const std::optional<Shape> shape = slot_shape(state.group, slot, state.parameter.shape());
     if (!shape || state.slots[slot].defined()) continue;
     state.slots[slot] = Tensor::full(*shape, initial_slot(state.group), slot_dtype(state));
@@ -124,6 +124,7 @@ void Optimizer::step(double gradient_scale) {
     if (gradient.gradient.defined()) jobs.push_back(prepare(index, gradient, gradient_scale));
   }
   if (!found_gradient_) warn_of_nothing_learnt(jobs);
+  std::erase_if(jobs, [this](const Job& job) { return !owns(job.index); });
   if (updates_whole()) {
     for (const Job& job : jobs) {
       const State& state = states_[job.index];
@@ -204,6 +205,32 @@ void Optimizer::run_bf16(const Job& job, int64_t begin, int64_t end) const {
       std::copy_n(rounded + before, n, bits(slot));
     }
   }
+}
+
+void Optimizer::keep_states_of(std::vector<char> owned) {
+  if (owned.size() != states_.size()) {
+    throw ValueError(
+        fmt::format("{}: keep_states_of() has {} entries for {} parameters", name_, owned.size(), states_.size()));
+  }
+  for (const State& state : states_) {
+    if (state.steps > 0) throw ValueError(fmt::format("{}: divide the states before the first step", name_));
+  }
+  owned_ = std::move(owned);
+}
+
+int64_t Optimizer::state_bytes() const {
+  int64_t bytes = 0;
+  for (const State& state : states_) {
+    for (const Tensor& slot : state.slots) {
+      if (slot.defined()) bytes += slot.numel() * static_cast<int64_t>(size_of(slot.dtype()));
+    }
+  }
+  return bytes;
+}
+
+std::shared_ptr<const std::vector<int64_t>> Optimizer::visited_rows(size_t index) const {
+  const State& state = states_.at(index);
+  return skips_zeros(state.group) ? row_grad(state.parameter).rows : nullptr;
 }
 
 void Optimizer::set_state_dtype(DType dtype) {
@@ -362,7 +389,7 @@ void Optimizer::load_state_dict(const StateDict& state) {
         if (!from.has(name)) continue;
         const Shape shape = slot_shape(to.group, slot, to.parameter.shape()).value_or(to.parameter.shape());
         const Tensor found = from.tensor(name, shape, slot_dtype(to));
-        if (found.defined()) to.slots[slot] = found.clone();
+        if (found.defined() && owns(index)) to.slots[slot] = found.clone();
       }
     }
     from.finish();

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -58,6 +59,16 @@ class Optimizer : public Stateful {
   /// other than f32 or bf16, when a parameter is f64, or for bf16 in an optimizer whose states are not of the
   /// parameters' shape (Adafactor); ValueError after the first step.
   void set_state_dtype(DType dtype);
+
+  /// Divides the states among several processes: this one keeps those of the parameters whose entry is not 0, by their
+  /// places in parameters(), and step() updates these parameters alone (ZeRO, stage 1; Rajbhandari et al. 2020). All
+  /// steps are counted. state_dict() then has the states that are kept, and load_state_dict() takes the states of all
+  /// parameters and keeps its own. ValueError unless there is an entry for each parameter, and after the first step.
+  void keep_states_of(std::vector<char> owned);
+  /// The bytes of all states that this process keeps.
+  int64_t state_bytes() const;
+  /// The rows of parameters()[index] that step() visits with the gradient that is stored; null: all of them.
+  std::shared_ptr<const std::vector<int64_t>> visited_rows(size_t index) const;
 
   /// "group.0.lr", ... for every option of every group; "group.0.parameters", the number of parameters;
   /// "parameter.3.step", "parameter.3.exp_avg", ... for the parameters by index in parameters(). Names are PyTorch's.
@@ -140,11 +151,13 @@ class Optimizer : public Stateful {
   void run(const Job& job, int64_t begin, int64_t end) const;
   void run_bf16(const Job& job, int64_t begin, int64_t end) const;
   DType slot_dtype(const State& state) const;
+  bool owns(size_t index) const { return owned_.empty() || owned_[index] != 0; }
 
   const char* name_;
   std::vector<std::string_view> slot_names_;
   std::vector<size_t> groups_;  // how many parameters each has
   std::vector<State> states_;   // of all parameters, group by group
+  std::vector<char> owned_;     // by parameter: whether its states are kept; empty: all are
   DType state_dtype_ = DType::f32;
   bool found_gradient_ = false;  // other than zeros, in any step
 };

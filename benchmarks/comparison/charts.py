@@ -102,3 +102,39 @@ def roofline(title, peak, roofs, points):
     drawing.dot(left + 74, top + 14, PEER, "best peer")
     drawing.text(left + 84, top + 18, "best peer")
     return drawing.svg()
+
+
+def scaling(title, curves, points):
+    """Seconds of a step by ranks, both logarithmic. curves: (name, [(ranks, seconds)]), predicted; points: (name of a curve, ranks,
+    seconds), measured."""
+    left, top, width, height = 70, 50, 760, 500
+    plot_width, plot_height = width - left - 30, height - top - 60
+    every = [p for _, found in curves for p in found] + [p[1:] for p in points]
+    most = max(ranks for ranks, _ in every)
+    low, high = min(s for _, s in every) / 1.3, max(s for _, s in every) * 1.3
+
+    def at_x(v):
+        return left + plot_width * math.log2(v) / max(1, math.log2(most))
+
+    def at_y(v):
+        return top + plot_height * (1 - math.log(v / low) / math.log(high / low))
+
+    drawing = Drawing(width, height, title)
+    for power in range(math.floor(math.log2(most)) + 1):
+        drawing.line(at_x(2**power), top, at_x(2**power), top + plot_height, GRID)
+        drawing.text(at_x(2**power), top + plot_height + 16, str(2**power), anchor="middle", size=11)
+    for power in range(math.ceil(math.log10(low) * 3), math.floor(math.log10(high) * 3) + 1):
+        value = 10 ** (power / 3)
+        drawing.line(left, at_y(value), left + plot_width, at_y(value), GRID)
+        drawing.text(left - 6, at_y(value) + 4, f"{value * 1000:.3g}", anchor="end", size=11)
+    drawing.text(left + plot_width / 2, height - 12, "ranks", anchor="middle")
+    drawing.text(18, top + plot_height / 2, "ms a step", anchor="middle", turn=-90)
+    colors = dict(zip([name for name, _ in curves], [PEER, GOOD, QING, INK, "#8a6fb0"] * len(curves), strict=False))
+    for i, (name, found) in enumerate(curves):
+        for (a, b), (c, d) in zip(found, found[1:], strict=False):
+            drawing.line(at_x(a), at_y(b), at_x(c), at_y(d), colors[name], 1.5)
+        drawing.line(left + 12, top + 14 + 18 * i, left + 32, top + 14 + 18 * i, colors[name], 1.5)
+        drawing.text(left + 38, top + 18 + 18 * i, name)
+    for name, ranks, seconds in points:
+        drawing.dot(at_x(ranks), at_y(seconds), colors[name], f"{name}, {ranks} ranks: measured {seconds * 1000:.1f} ms")
+    return drawing.svg()

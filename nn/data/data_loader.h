@@ -88,6 +88,12 @@ template <class Batch> class DataLoader {
   requires(!Dataset<S>) DataLoader(S stream, Collate collate, const DataLoaderOptions& options = {})
       : DataLoader(streamed(std::move(stream), std::move(collate), options), options) {}
 
+  /// From any source of batches. Of the options only those of the workers apply.
+  explicit DataLoader(std::shared_ptr<BatchSource<Batch>> source, const DataLoaderOptions& options = {})
+      : source_(std::move(source)),
+        num_workers_(static_cast<size_t>(checked(options).num_workers)),
+        capacity_(num_workers_ * static_cast<size_t>(options.prefetch_factor)) {}
+
   /// Returns the next batch, or nullopt once at the end of each epoch. The call after that begins the next epoch.
   std::optional<Batch> next() {
     if (!started_) start();
@@ -162,11 +168,6 @@ template <class Batch> class DataLoader {
   // Shared with the workers, which may still run when another loader is assigned to this one.
   using Source = std::shared_ptr<BatchSource<Batch>>;
 
-  DataLoader(Source source, const DataLoaderOptions& options)
-      : source_(std::move(source)),
-        num_workers_(static_cast<size_t>(checked(options).num_workers)),
-        capacity_(num_workers_ * static_cast<size_t>(options.prefetch_factor)) {}
-
   template <class D, class Collate>
   static Source indexed(D dataset, Collate collate, std::shared_ptr<const BatchSampler> sampler) {
     check_dataset_size(sampler.get(), dataset.size());
@@ -177,12 +178,12 @@ template <class Batch> class DataLoader {
       for (const size_t i : indices) values.push_back(dataset.get(i));
       return Batch(collated(collate, std::move(values), number));
     };
-    return std::make_unique<IndexedSource<Batch>>(std::move(sampler), std::move(fetch));
+    return std::make_shared<IndexedSource<Batch>>(std::move(sampler), std::move(fetch));
   }
 
   template <class S, class Collate>
   static Source streamed(S stream, Collate collate, const DataLoaderOptions& options) {
-    return std::make_unique<StreamSource<Batch, S, Collate>>(std::move(stream), std::move(collate),
+    return std::make_shared<StreamSource<Batch, S, Collate>>(std::move(stream), std::move(collate),
                                                              stream_options(options));
   }
 

@@ -83,16 +83,20 @@ int64_t batches_of_epoch(const TrainOptions& o, size_t examples) {
   return (static_cast<int64_t>(examples) - 1) / o.batch + 1;
 }
 
-void check_train_options(const TrainOptions& o, std::span<const nn::Example> examples) {
-  if (examples.empty()) throw ValueError("train_classifier: there are no examples");
+void check_train_options(const TrainOptions& o, size_t examples) {
+  if (examples == 0) throw ValueError("train_classifier: there are no examples");
   check_option_ranges(o);
   check_problem(o);
   check_fine_tuning(o);
   check_teachers(o);
-  const int64_t most_epochs = kMaxSteps / batches_of_epoch(o, examples.size());
+  const int64_t most_epochs = kMaxSteps / batches_of_epoch(o, examples);
   if (o.epochs > most_epochs) {
     throw ValueError(fmt::format("train_classifier: epochs is {}; it must be in [1, {}]", o.epochs, most_epochs));
   }
+}
+
+void check_train_options(const TrainOptions& o, std::span<const nn::Example> examples) {
+  check_train_options(o, examples.size());
   check_labels(o, examples);
   if (std::all_of(examples.begin(), examples.end(), [&](const nn::Example& example) {
         return is_in(o.extra_groups, example.group) || is_in(o.unlabelled_groups, example.group);

@@ -27,13 +27,7 @@ bool is_unlabelled(const TrainOptions& o, int32_t group) { return std::ranges::c
 // Returns the logit adjustments of each group: balance·log(share of the label among the group's examples). A label that
 // an extra group lacks is excluded. Groups without labels have none: their targets are the teachers' predictions as
 // they are.
-std::vector<std::vector<float>> adjustments_of(std::span<const ClassifierExample> examples, const TrainOptions& o) {
-  std::vector<std::vector<int64_t>> counts;
-  for (const ClassifierExample& example : examples) {
-    const auto group = static_cast<size_t>(example.group);
-    if (counts.size() <= group) counts.resize(group + 1, std::vector<int64_t>(o.labels.size()));
-    if (example.label != nn::kNoLabel) ++counts[group][static_cast<size_t>(example.label)];
-  }
+std::vector<std::vector<float>> adjustments_of(const LabelCounts& counts, const TrainOptions& o) {
   std::vector<std::vector<float>> result(counts.size());
   for (size_t group = 0; group < counts.size(); ++group) {
     if (is_unlabelled(o, static_cast<int32_t>(group))) {
@@ -121,9 +115,18 @@ ClassifierBatch ClassifierBatch::part(int64_t first, int64_t last) const {
           .adjustments = some(adjustments)};
 }
 
-ClassifierCollate::ClassifierCollate(std::span<const ClassifierExample> examples, const TrainOptions& options,
-                                     int32_t mask_id)
-    : options_(options), mask_id_(mask_id), adjustments_(adjustments_of(examples, options)) {}
+LabelCounts count_labels(std::span<const ClassifierExample> examples, size_t labels) {
+  LabelCounts counts;
+  for (const ClassifierExample& example : examples) {
+    const auto group = static_cast<size_t>(example.group);
+    if (counts.size() <= group) counts.resize(group + 1, std::vector<int64_t>(labels));
+    if (example.label != nn::kNoLabel) ++counts[group][static_cast<size_t>(example.label)];
+  }
+  return counts;
+}
+
+ClassifierCollate::ClassifierCollate(const LabelCounts& counts, const TrainOptions& options, int32_t mask_id)
+    : options_(options), mask_id_(mask_id), adjustments_(adjustments_of(counts, options)) {}
 
 // The first and the last token of a text are special and stay.
 void ClassifierCollate::drop_words(std::vector<ClassifierExample>& examples, Generator& rng) const {

@@ -66,12 +66,18 @@ struct ClassifierBatch {
   ClassifierBatch part(int64_t first, int64_t last) const;
 };
 
+/// How many texts of each group have each label, by group and then by label. Texts without a label do not count.
+using LabelCounts = std::vector<std::vector<int64_t>>;
+LabelCounts count_labels(std::span<const ClassifierExample> examples, size_t labels);
+
 /// Makes the batches, with word and n-gram dropout. The draws are a function of the seed and the number of the batch.
 /// Immutable, so all members are thread-safe. The options must outlive it.
 class ClassifierCollate {
  public:
   /// `examples` are those of all batches: the logit adjustments depend on how often each label occurs in them.
-  ClassifierCollate(std::span<const ClassifierExample> examples, const TrainOptions& options, int32_t mask_id);
+  ClassifierCollate(std::span<const ClassifierExample> examples, const TrainOptions& options, int32_t mask_id)
+      : ClassifierCollate(count_labels(examples, options.labels.size()), options, mask_id) {}
+  ClassifierCollate(const LabelCounts& counts, const TrainOptions& options, int32_t mask_id);
   ClassifierBatch operator()(std::vector<ClassifierExample> examples, const nn::BatchNumber& number) const;
 
  private:

@@ -35,12 +35,23 @@ std::unique_ptr<nn::NgramHead> make_ngrams(std::span<const std::string> texts, c
   return std::make_unique<nn::NgramHead>(std::move(table), static_cast<int64_t>(o.labels.size()));
 }
 
+StartingModel new_model(nn::Tokenizer tokenizer, const TrainOptions& o) {
+  nn::ClassifierConfig config{.encoder = new_encoder(o, tokenizer), .problem = o.problem(), .labels = o.labels};
+  return {std::move(tokenizer), config};
+}
+
 StartingModel new_model(std::span<const nn::Example> examples, const TrainOptions& o) {
   const std::vector<std::string> texts = texts_of(examples);
-  nn::Tokenizer tokenizer = new_tokenizer(texts, o);
-  nn::ClassifierConfig config{.encoder = new_encoder(o, tokenizer), .problem = o.problem(), .labels = o.labels};
-  auto ngrams = make_ngrams(texts, o, tokenizer.options());
-  return {std::move(tokenizer), config, std::move(ngrams)};
+  StartingModel model = new_model(new_tokenizer(texts, o), o);
+  model.ngrams = make_ngrams(texts, o, model.tokenizer.options());
+  return model;
+}
+
+// BERT's tokenizer gets files in qing's own form. Others keep theirs.
+nn::Tokenizer cut_at(const nn::Tokenizer& stored, int64_t max_length) {
+  nn::TokenizerOptions options = stored.options();
+  options.max_length = static_cast<int32_t>(max_length);
+  return stored.plain_bert() ? nn::Tokenizer(stored.tokens(), options) : stored.limited(options.max_length);
 }
 
 // The weights of the model that is trained, whatever head the folder has.
@@ -112,9 +123,7 @@ StartingModel existing_model(std::span<const nn::Example> examples, const TrainO
   }
   nn::TokenizerOptions options = stored.options();
   options.max_length = static_cast<int32_t>(std::min<int64_t>(o.max_length, most));
-  // BERT's tokenizer gets files in qing's own form. Others keep theirs.
-  StartingModel model{
-      stored.plain_bert() ? nn::Tokenizer(stored.tokens(), options) : stored.limited(options.max_length), config};
+  StartingModel model{cut_at(stored, options.max_length), config};
   auto [file, weights] = read_weights(o.from, config.encoder);
   model.weights = std::move(weights);
   model.weights_file = std::move(file);
@@ -166,10 +175,12 @@ nn::Tokenizer starting_tokenizer(const TrainOptions& o, const nn::EncoderConfig&
     throw DataError(fmt::format("{}: the tokenizer has {} entries, the model {}", o.from.string(), stored.vocab_size(),
                                 encoder.vocab_size));
   }
-  nn::TokenizerOptions options = stored.options();
-  options.max_length = static_cast<int32_t>(std::min<int64_t>(o.max_length, most));
-  // BERT's tokenizer gets files in qing's own form. Others keep theirs.
-  return stored.plain_bert() ? nn::Tokenizer(stored.tokens(), options) : stored.limited(options.max_length);
+  return cut_at(stored, std::min<int64_t>(o.max_length, most));
+}
+
+nn::Tokenizer tokenizer_of(const std::filesystem::path& folder, const TrainOptions& o) {
+  if (o.from.empty()) return cut_at(nn::Tokenizer::load(folder), o.max_length);
+  return starting_tokenizer(o, nn::ClassifierConfig::load_for_fine_tuning(o.from / nn::kConfigFile).encoder);
 }
 
 bool keeps_head(const nn::ClassifierConfig& config, const TrainOptions& options) {
@@ -178,6 +189,11 @@ bool keeps_head(const nn::ClassifierConfig& config, const TrainOptions& options)
 
 StartingModel starting_model(std::span<const nn::Example> examples, const TrainOptions& options) {
   return options.from.empty() ? new_model(examples, options) : existing_model(examples, options);
+}
+
+StartingModel starting_model(const std::filesystem::path& tokenizer, const TrainOptions& options) {
+  if (!options.from.empty()) return existing_model({}, options);
+  return new_model(tokenizer_of(tokenizer, options), options);
 }
 
 void load_starting_weights(nn::EncoderForSequenceClassification& model, const StartingModel& start) {

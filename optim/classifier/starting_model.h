@@ -1,6 +1,7 @@
 // What a training of a classifier begins with: a new model, or one that exists and is fine-tuned.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +29,9 @@ nn::EncoderConfig new_encoder(const TrainOptions& options, const nn::Tokenizer& 
 /// naming the file or the folder.
 nn::Tokenizer starting_tokenizer(const TrainOptions& options, const nn::EncoderConfig& encoder);
 
+/// The tokenizer of a training whose new vocabulary lies in `folder`; with `from`, that one's, as above.
+nn::Tokenizer tokenizer_of(const std::filesystem::path& folder, const TrainOptions& options);
+
 /// Whether the classification head of a folder with this configuration is kept: it has the labels of the options, and
 /// the same kind of scores. Ordered labels and labels without an order have the same.
 bool keeps_head(const nn::ClassifierConfig& config, const TrainOptions& options);
@@ -39,6 +43,10 @@ bool keeps_head(const nn::ClassifierConfig& config, const TrainOptions& options)
 /// open_weights(), and any tokenizer of Tokenizer::load. IoError; DataError naming the file; ValueError for n-grams
 /// beside a folder that has its own or another encoder than BERT's, and for word dropout without a mask token.
 StartingModel starting_model(std::span<const nn::Example> examples, const TrainOptions& options);
+
+/// The same without the texts, for options without n-grams and without prune_vocab: without `from`, a new encoder for
+/// the vocabulary in the folder `tokenizer`, which new_tokenizer() trained on a part of the texts.
+StartingModel starting_model(const std::filesystem::path& tokenizer, const TrainOptions& options);
 
 /// Copies the weights into a model. DataError with the file and a list when one is missing that is neither of the
 /// pooler nor of the head.

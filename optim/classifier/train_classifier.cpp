@@ -18,6 +18,7 @@
 #include <qing/optim/classifier/problem_loss.h>
 #include <qing/optim/classifier/regression_head.h>
 #include <qing/optim/classifier/starting_model.h>
+#include <qing/optim/classifier/streamed_texts.h>
 #include <qing/optim/classifier/train_options.h>
 #include <qing/optim/optimizer.h>
 #include <qing/optim/parallel/collectives.h>
@@ -81,30 +82,37 @@ std::vector<ClassifierExample> in_units(std::vector<ClassifierExample> examples,
   return examples;
 }
 
+// What a training needs to know of its texts beside the batches.
+struct TrainingTask {
+  StartingModel start;
+  TargetUnits units = {};
+  Tensor weights = {};  // of the positive parts, in multi-label training
+  size_t epoch_texts = 0;
+};
+
 class Training {
  public:
-  Training(std::span<const nn::Example> examples, const TrainOptions& options, const RunOptions& run,
-           const TeacherOptions& teachers)
+  // The options and the loader must outlive it.
+  Training(TrainingTask task, nn::DataLoader<ClassifierBatch>& loader, const TrainOptions& options,
+           const RunOptions& run)
       : options_(options),
-        start_(starting_model(examples, options)),
+        start_(std::move(task.start)),
         rng_(options.seed),
         model_(start_.config, std::move(start_.ngrams), rng_),
-        units_(options.regression != 0 ? units_of(examples) : TargetUnits{}),
-        weights_(positive_weights(examples, options)),
-        examples_(
-            in_units(encode_examples(examples, start_.tokenizer, model_.ngrams() ? &model_.ngrams()->table() : nullptr,
-                                     taught(examples, options, teachers, run.ranks)),
-                     units_)),
+        units_(task.units),
+        weights_(std::move(task.weights)),
+        loader_(loader),
         run_({.name = "train_classifier",
               .part = "classifier",
               .epochs = options.epochs,
-              .epoch_steps = batches_of_epoch(options, sampler_->size()),
+              .epoch_steps = batches_of_epoch(options, task.epoch_texts),
               .max_steps = options.max_steps,
               .warmup = options.warmup,
               .clip = options.clip,
               .precision = options.precision,
               .chunks = chunks_of_batch("train_classifier", options.chunks, options.fast_reduce != 0, run.ranks),
-              .gradients = options.gradient_precision},
+              .gradients = options.gradient_precision,
+              .shard_optimizer = options.shard_optimizer != 0},
              run) {
     load_starting_weights(model_.bert(), start_);
     if (options.regression != 0 && start_.weights.contains(kHeadWeight)) to_units(model_.bert(), units_);
@@ -136,14 +144,6 @@ class Training {
   }
 
  private:
-  // There are no workers, because preparing a batch takes less than a hundredth of a step's time and the step uses all
-  // threads.
-  nn::DataLoader<ClassifierBatch> make_loader() const {
-    return {nn::SpanDataset<ClassifierExample>(examples_),
-            ClassifierCollate(examples_, options_, start_.tokenizer.mask_id()),
-            std::make_shared<nn::FixedBatchSampler>(sampler_, static_cast<size_t>(options_.batch))};
-  }
-
   ChunkedBatch in_chunks(std::shared_ptr<const ClassifierBatch> batch) {
     const nn::RaggedBatch& texts = batch->tokens;
     run_.count(texts.sequences(), texts.tokens());
@@ -184,9 +184,7 @@ class Training {
   ClassifierModel model_;
   const TargetUnits units_;
   const Tensor weights_;  // of the positive parts, in multi-label training
-  const std::vector<ClassifierExample> examples_;
-  std::shared_ptr<const ClassifierSampler> sampler_ = std::make_shared<ClassifierSampler>(examples_, options_);
-  nn::DataLoader<ClassifierBatch> loader_ = make_loader();
+  nn::DataLoader<ClassifierBatch>& loader_;
   std::optional<AveragedModel> average_;
   TrainingRun run_;
 };
@@ -198,7 +196,31 @@ TrainResult train_classifier(std::span<const nn::Example> examples, const TrainO
                              const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run,
                              const TeacherOptions& teachers) {
   check_train_options(options, examples);
-  return Training(examples, options, run, teachers).run(out, on_progress, on_epoch);
+  TrainingTask task{.start = starting_model(examples, options), .weights = positive_weights(examples, options)};
+  if (options.regression != 0) task.units = units_of(examples);
+  const nn::NgramTable* ngrams = task.start.ngrams ? &task.start.ngrams->table() : nullptr;
+  const std::vector<ClassifierExample> encoded =
+      in_units(encode_examples(examples, task.start.tokenizer, ngrams, taught(examples, options, teachers, run.ranks)),
+               task.units);
+  const auto sampler = std::make_shared<ClassifierSampler>(encoded, options);
+  task.epoch_texts = sampler->size();
+  // There are no workers, because preparing a batch takes less than a hundredth of a step's time and the step uses all
+  // threads.
+  nn::DataLoader<ClassifierBatch> loader(
+      nn::SpanDataset<ClassifierExample>(encoded), ClassifierCollate(encoded, options, task.start.tokenizer.mask_id()),
+      std::make_shared<nn::FixedBatchSampler>(sampler, static_cast<size_t>(options.batch)));
+  return Training(std::move(task), loader, options, run).run(out, on_progress, on_epoch);
+}
+
+TrainResult train_streamed_classifier(const StreamedTexts& texts, const TrainOptions& options,
+                                      const std::filesystem::path& out, const OnProgress& on_progress,
+                                      const std::function<void(int64_t epoch)>& on_epoch, const RunOptions& run) {
+  check_train_options(options, texts.tokens->texts());
+  check_streamed_options(options);
+  TrainingTask task{.start = starting_model(texts.tokenizer, options), .epoch_texts = texts.tokens->texts()};
+  const ClassifierCollate collate(texts.counts, options, task.start.tokenizer.mask_id());
+  nn::DataLoader<ClassifierBatch> loader(std::make_shared<StreamedBatches>(texts.tokens, collate, options));
+  return Training(std::move(task), loader, options, run).run(out, on_progress, on_epoch);
 }
 
 }  // namespace qing::optim

@@ -7,6 +7,7 @@
 #include <span>
 
 #include <qing/nn/data/labelled_texts.h>
+#include <qing/optim/classifier/streamed_texts.h>
 #include <qing/optim/classifier/teachers.h>
 #include <qing/optim/classifier/train_options.h>
 #include <qing/optim/training/training_run.h>
@@ -26,5 +27,14 @@ TrainResult train_classifier(std::span<const nn::Example> examples, const TrainO
                              const std::filesystem::path& out, const OnProgress& on_progress = {},
                              const std::function<void(int64_t epoch)>& on_epoch = {}, const RunOptions& run = {},
                              const TeacherOptions& teachers = {});
+
+/// train_classifier() with texts that stay on the disk. Memory beside the model's does not grow with the number of
+/// texts. The weights are not those of train_classifier(), because the order of the texts is another. ValueError for
+/// options that need all texts in memory too; DataError for a damaged block of the file, when it is reached, or a
+/// folder of a vocabulary that cannot be read.
+TrainResult train_streamed_classifier(const StreamedTexts& texts, const TrainOptions& options,
+                                      const std::filesystem::path& out, const OnProgress& on_progress = {},
+                                      const std::function<void(int64_t epoch)>& on_epoch = {},
+                                      const RunOptions& run = {});
 
 }  // namespace qing::optim

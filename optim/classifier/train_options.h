@@ -93,6 +93,7 @@ struct TrainOptions {
   DType precision = DType::f32;
   /// bf16: gradients travel between ranks in bf16 with error feedback, so the bits depend on the number of ranks.
   DType gradient_precision = DType::f32;
+  int64_t shard_optimizer = 0;  ///< 1: the optimizer's states are divided among the ranks (DataParallelOptions)
   /// What the classifier predicts (nn/problem.h): at most one of these is 1, and single labels are without any.
   int64_t multi_label = 0, ordinal = 0, regression = 0;
   /// In multi-label training the part of a label's loss for texts that have it is multiplied by (texts without it /
@@ -211,6 +212,10 @@ inline constexpr TrainOption kTrainOptions[] = {
      "the "
      "weights depend on the number of processes. Rows of tables travel in f32",
      nullptr, OptionUse::all},
+    {"shard_optimizer", &TrainOptions::shard_optimizer, kFlag, kTraining,
+     "Division of the optimizer's states under mpirun (ZeRO stage 1): 1 keeps a share of them in each process. The "
+     "weights are the same. 0 keeps all of them in each process",
+     nullptr, OptionUse::text},
     {"from", &TrainOptions::from, kAny, kFineTuning,
      "Model folder to begin with. Its vocabulary, encoder size and weights are taken over. A classification head is "
      "kept if the labels are the same",
@@ -300,6 +305,8 @@ using rows::kTrainOptions;
 
 /// The checks of train_classifier() that read no files. ValueError.
 void check_train_options(const TrainOptions& options, std::span<const nn::Example> examples);
+/// Those of them that do not depend on what the examples are, for this number of examples. ValueError.
+void check_train_options(const TrainOptions& options, size_t examples);
 
 /// Number of steps of an epoch with this number of examples, at least one.
 int64_t batches_of_epoch(const TrainOptions& options, size_t examples);

@@ -1,6 +1,10 @@
 #include <qing/optim/parallel/collectives.h>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 #include <qing/nn/formats/tensor_bytes.h>
@@ -14,6 +18,25 @@ std::vector<int> peers_of(const Communicator& ranks) {
     if (peer != ranks.rank()) peers.push_back(peer);
   }
   return peers;
+}
+
+// A tensor of a state as a line: its dtype, its dimensions and their sizes, and its name.
+std::string entry_text(const std::string& name, const Tensor& tensor) {
+  return fmt::format("{} {} {} {}\n", static_cast<int>(tensor.dtype()), tensor.dim(), fmt::join(tensor.shape(), " "),
+                     name);
+}
+
+// The name, and a tensor of that shape whose elements are not set.
+std::pair<std::string, Tensor> entry_of(const std::string& line) {
+  std::istringstream words(line);
+  int dtype = 0;
+  size_t dims = 0;
+  words >> dtype >> dims;
+  Shape shape(dims);
+  for (int64_t& size : shape) words >> size;
+  std::string name;
+  std::getline(words >> std::ws, name);
+  return {std::move(name), Tensor::empty(shape, static_cast<DType>(dtype))};
 }
 
 }  // namespace
@@ -61,7 +84,8 @@ std::vector<std::string> all_gather_texts(Communicator& ranks, const std::string
   return texts;
 }
 
-StateDict broadcast_state(Communicator& ranks, const StateDict& state, int root) {
+StateDict broadcast_state(Communicator& ranks, const StateDict& state, int root,
+                          const std::function<bool(const std::string& name)>& keeps) {
   const bool sends = ranks.rank() == root;
   StateDict result;
   auto next = state.begin();
@@ -75,10 +99,42 @@ StateDict broadcast_state(Communicator& ranks, const StateDict& state, int root)
     broadcast(ranks, std::as_writable_bytes(std::span(shape)), root);
     if (!sends) tensor = Tensor::empty(shape, dtype);
     broadcast(ranks, std::as_writable_bytes(nn::bytes_of(tensor)), root);
-    result.emplace(std::move(name), std::move(tensor));
+    if (!keeps || keeps(name)) result.emplace(std::move(name), std::move(tensor));
     if (sends) ++next;
   }
   return result;
+}
+
+StateDict gather_state(Communicator& ranks, const StateDict& state, int root) {
+  std::string about;
+  std::vector<Tensor> own;
+  for (const auto& [name, tensor] : state) {
+    about += entry_text(name, tensor);
+    own.push_back(tensor.contiguous());
+  }
+  const std::vector<std::string> texts = all_gather_texts(ranks, about);
+  StateDict all;
+  if (ranks.rank() != root) {
+    std::vector<Outgoing> out;
+    for (const Tensor& tensor : own) out.push_back({root, std::as_bytes(nn::bytes_of(tensor))});
+    ranks.exchange(out, {});
+    return all;
+  }
+  std::vector<Incoming> in;
+  for (int peer = 0; peer < ranks.size(); ++peer) {
+    if (peer == root) {
+      for (const auto& [name, tensor] : state) all.insert_or_assign(name, tensor);
+      continue;
+    }
+    std::istringstream lines(texts[static_cast<size_t>(peer)]);
+    for (std::string line; std::getline(lines, line);) {
+      auto [name, tensor] = entry_of(line);
+      in.push_back({peer, std::as_writable_bytes(nn::bytes_of(tensor))});
+      all.insert_or_assign(std::move(name), std::move(tensor));
+    }
+  }
+  ranks.exchange({}, in);
+  return all;
 }
 
 }  // namespace qing::optim

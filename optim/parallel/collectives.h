@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -49,7 +50,12 @@ requires std::is_trivially_copyable_v<T> std::vector<T> all_gather_values(Commun
   return all;
 }
 
-/// Gives all ranks a copy of the state of rank `root`: names, shapes, dtypes and bytes of contiguous tensors.
-StateDict broadcast_state(Communicator& ranks, const StateDict& state, int root = 0);
+/// Gives all ranks a copy of the state of rank `root`: names, shapes, dtypes and bytes of contiguous tensors. A rank
+/// with `keeps` gets the entries for whose names it is true, and holds one of the others at a time.
+StateDict broadcast_state(Communicator& ranks, const StateDict& state, int root = 0,
+                          const std::function<bool(const std::string& name)>& keeps = {});
+/// Gives rank `root` the states of all ranks together; those of the others are empty. An entry that several ranks have
+/// is that of the last one. Names have no line break.
+StateDict gather_state(Communicator& ranks, const StateDict& state, int root = 0);
 
 }  // namespace qing::optim

@@ -70,7 +70,8 @@ class Pretraining {
               .clip = options.clip,
               .precision = options.precision,
               .chunks = chunks_of_batch("pretrain", options.chunks, options.fast_reduce != 0, run.ranks),
-              .gradients = options.gradient_precision},
+              .gradients = options.gradient_precision,
+              .shard_optimizer = options.shard_optimizer != 0},
              run) {
     model().set_requires_grad(true);
     model().train();

@@ -167,7 +167,8 @@ class TaggerTraining {
               .clip = options.clip,
               .precision = options.precision,
               .chunks = chunks_of_batch("train_tagger", options.chunks, options.fast_reduce != 0, run.ranks),
-              .gradients = options.gradient_precision},
+              .gradients = options.gradient_precision,
+              .shard_optimizer = options.shard_optimizer != 0},
              run) {
     load_encoder(model_, start_.weights);
     start_.weights.tensors.clear();

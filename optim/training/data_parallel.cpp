@@ -3,12 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <deque>
+#include <functional>
 #include <numeric>
+#include <string_view>
 #include <utility>
 
 #include <qing/autograd/autograd.h>
 #include <qing/nn/fingerprint.h>
+#include <qing/nn/formats/tensor_bytes.h>
 #include <qing/optim/parallel/collectives.h>
 #include <qing/optim/parallel/gradient_exchange.h>
 #include <qing/tensor/errors.h>
@@ -30,7 +35,28 @@ Form form_of(std::vector<SumNode>& nodes) {
   return form;
 }
 
+// The elements of some rows of a parameter, one row after the other.
+template <class Copy> void for_each_row(const Tensor& parameter, std::span<const int64_t> rows, const Copy& copy) {
+  const std::span<char> bytes = nn::bytes_of(parameter);
+  const size_t width = bytes.size() / static_cast<size_t>(std::max<int64_t>(1, parameter.size(0)));
+  for (size_t i = 0; i < rows.size(); ++i) copy(bytes.subspan(static_cast<size_t>(rows[i]) * width, width), i * width);
+}
+
 }  // namespace
+
+std::vector<int> divide_parameters(std::span<const int64_t> sizes, int ranks) {
+  std::vector<size_t> order(sizes.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::ranges::stable_sort(order, std::greater<>(), [&](size_t i) { return sizes[i]; });
+  std::vector<int64_t> loads(static_cast<size_t>(ranks));
+  std::vector<int> owner(sizes.size());
+  for (const size_t i : order) {
+    const auto least = std::ranges::min_element(loads);
+    *least += sizes[i];
+    owner[i] = static_cast<int>(least - loads.begin());
+  }
+  return owner;
+}
 
 // How the gradients travel. It is the same on all ranks.
 struct DataParallel::Layout {
@@ -63,6 +89,11 @@ DataParallel::DataParallel(nn::Module& model, Optimizer& optimizer, Communicator
   if (ranks_.size() == 1) return;
   check_ranks(model);
   wire_ = std::make_unique<Wire>();
+  if (!options_.shard_optimizer) return;
+  owner_ = divide_parameters(sizes_, ranks_.size());
+  std::vector<char> owned;
+  for (const int owner : owner_) owned.push_back(owner == ranks_.rank() ? 1 : 0);
+  optimizer_.keep_states_of(std::move(owned));
 }
 
 DataParallel::~DataParallel() = default;
@@ -247,6 +278,70 @@ double DataParallel::finish(Step& step) {
   const std::optional<SlowRank> slow = slow_.add(seconds);
   if (slow && ranks_.is_first() && options_.on_slow_rank) options_.on_slow_rank(*slow);
   return loss;
+}
+
+void DataParallel::step(double gradient_scale) {
+  optimizer_.step(gradient_scale);
+  if (shards_optimizer()) share_updates();
+}
+
+// Each rank sends what it has updated to all others. All have the same gradients, so they agree on what that is.
+void DataParallel::share_updates() {
+  struct Rows {
+    size_t parameter;
+    std::shared_ptr<const std::vector<int64_t>> rows;
+    std::vector<char> bytes;
+  };
+  std::deque<Rows> rows;  // its elements stay where they are
+  std::vector<Outgoing> out;
+  std::vector<Incoming> in;
+  std::vector<size_t> received;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!row_grad(parameters_[i]).gradient.defined()) continue;
+    std::span<char> bytes = nn::bytes_of(parameters_[i]);
+    const bool mine = owner_[i] == ranks_.rank();
+    if (const auto visited = optimizer_.visited_rows(i)) {
+      const size_t height = static_cast<size_t>(std::max<int64_t>(1, parameters_[i].size(0)));
+      rows.push_back({i, visited, std::vector<char>(bytes.size() / height * visited->size())});
+      std::vector<char>& packed = rows.back().bytes;
+      if (mine) {
+        for_each_row(parameters_[i], *visited,
+                     [&](std::span<char> row, size_t at) { std::ranges::copy(row, packed.data() + at); });
+      }
+      bytes = packed;
+    }
+    if (!mine) {
+      received.push_back(i);
+      in.push_back({owner_[i], std::as_writable_bytes(bytes)});
+      continue;
+    }
+    for (int peer = 0; peer < ranks_.size(); ++peer) {
+      if (peer != ranks_.rank()) out.push_back({peer, std::as_bytes(bytes)});
+    }
+  }
+  ranks_.exchange(out, in);
+  for (const Rows& some : rows) {
+    if (owner_[some.parameter] == ranks_.rank()) continue;
+    for_each_row(parameters_[some.parameter], *some.rows,
+                 [&](std::span<char> row, size_t at) { std::copy_n(some.bytes.data() + at, row.size(), row.data()); });
+  }
+  for (const size_t parameter : received) parameters_[parameter].bump_version();
+}
+
+StateDict DataParallel::gather_optimizer() {
+  return shards_optimizer() ? gather_state(ranks_, optimizer_.state_dict()) : optimizer_.state_dict();
+}
+
+void DataParallel::scatter_optimizer(const StateDict& state) {
+  const auto keeps = [this](const std::string& name) {
+    constexpr std::string_view kPrefix = "parameter.", kSteps = ".step";
+    if (!name.starts_with(kPrefix) || name.ends_with(kSteps)) return true;
+    size_t index = owner_.size();
+    std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), index);
+    return index >= owner_.size() || owner_[index] == ranks_.rank();
+  };
+  const StateDict own = shards_optimizer() ? broadcast_state(ranks_, state, 0, keeps) : broadcast_state(ranks_, state);
+  optimizer_.load_state_dict(own);
 }
 
 }  // namespace qing::optim::training

@@ -37,9 +37,17 @@ struct DataParallelOptions {
   /// f32, or bf16: dense f32 gradients travel in bf16, and what rounding loses is added in the next step. That halves
   /// the bytes. The bits then depend on the number of ranks, and a resumed training differs in the last bits.
   DType gradients = DType::f32;
+  /// Divides the optimizer's states among the ranks (ZeRO, stage 1): each keeps those of some whole parameters, updates
+  /// these in step() and sends them to the others. The bits do not change. divide_parameters() says whose are which.
+  bool shard_optimizer = false;
   /// Called on rank 0 for a rank that keeps the others waiting.
   std::function<void(const SlowRank&)> on_slow_rank = {};
 };
+
+/// The rank of each parameter by their numbers of elements: from the largest to the smallest, each goes to the rank
+/// that has the fewest elements, or to the first of several such. No rank has more than an equal share and the largest
+/// one.
+std::vector<int> divide_parameters(std::span<const int64_t> sizes, int ranks);
 
 /// Every rank makes one, and calls the same members in the same order. Not thread-safe.
 ///
@@ -62,7 +70,17 @@ class DataParallel {
   double backward(std::span<const BatchChunk> chunks, const std::function<Tensor(int chunk)>& loss);
   /// As above, for chunks of equal cost and weight.
   double backward(int chunks, const std::function<Tensor(int chunk)>& loss);
-  void step() { optimizer_.step(); }
+  /// The optimizer's step with the gradients times `gradient_scale`. With divided states all parameters are those of
+  /// the ranks that own them afterwards; IoError when another rank fails.
+  void step(double gradient_scale = 1);
+
+  /// Whether the optimizer's states are divided. False for a single rank.
+  bool shards_optimizer() const { return !owner_.empty(); }
+  /// Gives rank 0 the optimizer's state as one that is not divided has it. On the others it is empty. Rank 0 holds the
+  /// states of all ranks in memory as long as it keeps the result.
+  StateDict gather_optimizer();
+  /// Gives all ranks an undivided state of rank 0, of which each keeps its own part. Those of other ranks do not count.
+  void scatter_optimizer(const StateDict& state);
 
   Communicator& ranks() { return ranks_; }
 
@@ -76,12 +94,14 @@ class DataParallel {
   void plan_buckets(Step& step);
   void submit_ready(Step& step, bool all);
   double finish(Step& step);
+  void share_updates();
 
   Optimizer& optimizer_;
   Communicator& ranks_;
   DataParallelOptions options_;
   std::vector<Tensor> parameters_;
   std::vector<int64_t> sizes_;
+  std::vector<int> owner_;          // by parameter, of divided states
   std::unique_ptr<Layout> layout_;  // null before the first backward()
   SlowRanks slow_;
   std::unique_ptr<Wire> wire_;  // null for a single rank

@@ -75,8 +75,10 @@ Trainer::Trainer(nn::Module& model, Optimizer& optimizer, LossSource source, Tra
       source_(std::move(source)),
       options_(std::move(options)),
       position_(source_.save, source_.load),
-      rng_(options_.rng != nullptr ? *options_.rng : unused_generator()) {
+      rng_(options_.rng != nullptr ? *options_.rng : unused_generator()),
+      optimizer_part_(optimizer) {
   check(options_, source_);
+  optimizer_part_.divided = divides();
   progress_.best_metric = (options_.greater_is_better ? -1 : 1) * std::numeric_limits<double>::infinity();
 }
 
@@ -135,6 +137,11 @@ void Trainer::share_state(int64_t& resumed_from) {
   const StateDict weights = broadcast_state(ranks, model_.state_dict());
   if (!ranks.is_first()) model_.load_state_dict(weights);
   for (const auto& [name, part] : parts()) {
+    if (part == &optimizer_part_ && divides()) {
+      options_.parallel->scatter_optimizer(part->state_dict());
+      optimizer_part_.whole.clear();
+      continue;
+    }
     const StateDict state = broadcast_state(ranks, ranks.is_first() ? part->state_dict() : StateDict());
     if (!ranks.is_first()) part->load_state_dict(state);
   }
@@ -161,6 +168,8 @@ bool Trainer::step() {
     if (options_.clip_norm > 0) progress_.grad_norm = clip_grad_norm(optimizer_.parameters(), options_.clip_norm);
     stepped = options_.scaler->step(optimizer_);
     options_.scaler->update();
+  } else if (options_.parallel != nullptr) {
+    options_.parallel->step(clipping());
   } else {
     optimizer_.step(clipping());
   }
@@ -172,6 +181,18 @@ bool Trainer::step() {
 void Trainer::Best::load_state_dict(const StateDict& state) {
   weights.clear();
   for (const auto& [name, tensor] : state) weights[name] = tensor.clone();
+}
+
+StateDict Trainer::OptimizerPart::state_dict() const {
+  StateDict state = optimizer.state_dict();
+  state.insert(whole.begin(), whole.end());  // what the other ranks keep
+  return state;
+}
+
+void Trainer::OptimizerPart::load_state_dict(const StateDict& state) {
+  optimizer.load_state_dict(state);
+  // share_state() gives the other ranks their parts of it.
+  if (divided) whole = state;
 }
 
 void Trainer::evaluate() {
@@ -200,7 +221,7 @@ void Trainer::evaluate() {
 CheckpointParts Trainer::parts() {
   CheckpointParts all = options_.parts;
   all["trainer"] = this;
-  all["optimizer"] = &optimizer_;
+  all["optimizer"] = &optimizer_part_;
   all["data"] = &position_;
   if (options_.rng != nullptr) all["rng"] = &rng_;
   if (options_.schedule != nullptr) all["schedule"] = options_.schedule;
@@ -211,10 +232,18 @@ CheckpointParts Trainer::parts() {
   return all;
 }
 
-void Trainer::save(CheckpointWriter& writer) {
-  const std::filesystem::path path = writer.save(progress_.step, model_, parts());
-  saved_step_ = progress_.step;
-  if (options_.on_checkpoint && !options_.on_checkpoint(progress_, path)) stop_ = true;
+// Rank 0 alone has a writer and knows whether a checkpoint is due. All ranks give their parts of a divided state.
+void Trainer::save_if(bool due, std::optional<CheckpointWriter>& writer) {
+  if (divides()) {
+    if (!broadcast_value(options_.parallel->ranks(), due)) return;
+    optimizer_part_.whole = options_.parallel->gather_optimizer();
+  }
+  if (due) {
+    const std::filesystem::path path = writer->save(progress_.step, model_, parts());
+    saved_step_ = progress_.step;
+    if (options_.on_checkpoint && !options_.on_checkpoint(progress_, path)) stop_ = true;
+  }
+  optimizer_part_.whole.clear();
 }
 
 TrainerResult Trainer::run() {
@@ -260,13 +289,13 @@ TrainerResult Trainer::run() {
     const auto due = [&](int64_t every) { return every > 0 ? progress_.step % every == 0 : ended; };
     if (options_.evaluate && (due(options_.evaluate_every) || done())) evaluate();
     if (ended) tell(options_.on_epoch);
-    if (writer && due(options_.checkpoint_every)) save(*writer);
+    save_if(writer && due(options_.checkpoint_every), writer);
     if (options_.parallel != nullptr) {
       const std::vector<char> stops = all_gather_values(options_.parallel->ranks(), static_cast<char>(stop_));
       stop_ = std::ranges::count(stops, 1) > 0;
     }
   }
-  if (writer && saved_step_ != progress_.step) save(*writer);
+  save_if(writer && saved_step_ != progress_.step, writer);
   if (!best_.weights.empty()) {
     const NoGradGuard no_grad;
     model_.load_state_dict(best_.weights);

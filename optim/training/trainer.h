@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -150,6 +151,17 @@ class Trainer : private Stateful {
     StateDict weights;
   };
 
+  // The optimizer as a part of checkpoints. Where its state is divided among ranks, rank 0 has all of it here while a
+  // checkpoint is written or read, so that checkpoints do not depend on the ranks.
+  struct OptimizerPart : Stateful {
+    explicit OptimizerPart(Optimizer& optimizer) : optimizer(optimizer) {}
+    StateDict state_dict() const override;
+    void load_state_dict(const StateDict& state) override;
+    Optimizer& optimizer;
+    bool divided = false;
+    StateDict whole;
+  };
+
   bool done() const;
   bool out_of_patience() const;
   Tensor next_loss();
@@ -161,7 +173,8 @@ class Trainer : private Stateful {
   bool step();
   void evaluate();
   CheckpointParts parts();
-  void save(CheckpointWriter& writer);
+  bool divides() const { return options_.parallel != nullptr && options_.parallel->shards_optimizer(); }
+  void save_if(bool due, std::optional<CheckpointWriter>& writer);
   void tell(const std::function<bool(const TrainerProgress&)>& callback);
 
   nn::Module& model_;
@@ -171,6 +184,7 @@ class Trainer : private Stateful {
   BytesState position_;
   GeneratorState rng_;
   Best best_;
+  OptimizerPart optimizer_part_;
   TrainerProgress progress_;
   int64_t epoch_steps_ = 0, bad_evaluations_ = 0, saved_step_ = -1, best_step_ = 0;
   double epoch_loss_ = 0;

@@ -89,9 +89,10 @@ TrainResult TrainingRun::run(nn::Module& model, Optimizer& optimizer, const Loss
   SoleRank sole;
   std::optional<training::DataParallel> parallel;
   if (plan_.chunks > 0) {
-    parallel.emplace(
-        model, optimizer, options_.ranks != nullptr ? *options_.ranks : sole,
-        training::DataParallelOptions{.gradients = plan_.gradients, .on_slow_rank = options_.on_slow_rank});
+    parallel.emplace(model, optimizer, options_.ranks != nullptr ? *options_.ranks : sole,
+                     training::DataParallelOptions{.gradients = plan_.gradients,
+                                                   .shard_optimizer = plan_.shard_optimizer,
+                                                   .on_slow_rank = options_.on_slow_rank});
     trainer.parallel = &*parallel;
   }
   trainer.on_epoch = [&](const TrainerProgress& now) {

@@ -103,7 +103,8 @@ class TranslationTraining {
               .clip = options.clip,
               .precision = options.precision,
               .chunks = chunks_of_batch("train_translation", options.chunks, options.fast_reduce != 0, run.ranks),
-              .gradients = options.gradient_precision},
+              .gradients = options.gradient_precision,
+              .shard_optimizer = options.shard_optimizer != 0},
              run) {
     model().set_requires_grad(true);
     model().train();

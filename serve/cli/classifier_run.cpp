@@ -40,6 +40,13 @@ std::filesystem::path teacher_cache_of(const TrainArguments& arguments, const Ru
   return arguments.teacher_cache.empty() ? run.path("teachers.safetensors") : arguments.teacher_cache;
 }
 
+optim::TrainResult train_on(const TrainingTexts& texts, const optim::TrainOptions& options,
+                            const std::filesystem::path& out, const optim::OnProgress& on_progress,
+                            const optim::RunOptions& run, const optim::TeacherOptions& teachers) {
+  if (texts.stream) return optim::train_streamed_classifier(*texts.stream, options, out, on_progress, {}, run);
+  return optim::train_classifier(texts.examples, options, out, on_progress, {}, run, teachers);
+}
+
 std::vector<std::string> texts_of_scores(const std::vector<DevScore>& scores, const std::vector<LabelledFile>& dev) {
   std::vector<std::string> texts;
   for (size_t i = 0; i < scores.size(); ++i) {
@@ -77,7 +84,7 @@ optim::TrainResult train_run(const TrainArguments& arguments, const optim::Train
   }
   return session.run(
       [&](const optim::OnProgress& on_progress, const optim::RunOptions& run_options) {
-        return optim::train_classifier(texts.examples, options, arguments.out, on_progress, {}, run_options, teachers);
+        return train_on(texts, options, arguments.out, on_progress, run_options, teachers);
       },
       evaluate);
 }

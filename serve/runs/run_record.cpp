@@ -118,7 +118,8 @@ std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) 
   if (before.command != now.command)
     return {fmt::format("it was of qing {}, not of qing {}", before.command, now.command)};
   // The files are compared by their bytes.
-  std::vector<std::string> free = {"data", "extra", "dev", "unlabelled", "out", "threads", "checkpoint-every", "tune"};
+  std::vector<std::string> free = {"data", "extra",          "dev", "unlabelled", "out", "threads", "checkpoint-every",
+                                   "tune", "shard-optimizer"};
   if (before.state == "finished" && extends(now, before)) {
     free.insert(free.end(), {"epochs", "max-steps", "early-stop"});
   }
@@ -129,6 +130,10 @@ std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) 
       {"multi-label", "0"},     {"ordinal", "0"},        {"regression", "0"},
       {"positive-weight", "0"}, {"text-column", "text"}, {"label-column", "label"},
       {"bad-rows", "stop"}};
+  // The cache may lie elsewhere, but the order of its texts is another than that of texts in memory.
+  if (values_of(before.settings, "token-cache").empty() == values_of(now.settings, "token-cache").empty()) {
+    free.emplace_back("token-cache");
+  }
   for (const auto& [name, value] : newer) {
     if (values_of(before.settings, name).empty() && values_of(now.settings, name) == std::vector{value}) {
       free.push_back(name);

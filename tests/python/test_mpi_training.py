@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import BUILD, synthetic_rows, write_tsv
+from conftest import BUILD, synthetic_rows, within, write_tsv
 
 # Open MPI refuses to run as root, or with more ranks than cores, without these.
 OPEN_MPI = {
@@ -187,7 +187,59 @@ def test_fast_reduce_depends_on_the_ranks(mpirun, files, expected, tmp_path):
     assert len(found) == 3
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_divided_optimizer_states_have_the_same_bits(mpirun, files, expected, tmp_path, library):
+    for ranks in (2, 3):
+        out = tmp_path / str(ranks)
+        mpirun(library, ranks, training(files, out, "--shard-optimizer", 1, "--threads", 1))
+        assert bits(out) == expected
+
+
+def test_divided_optimizer_states_resume_on_any_number_of_ranks(qing, start, mpirun, files, expected, tmp_path):
+    out = tmp_path / "m"
+    process = start("openmpi", 3, training(files, out, "--shard-optimizer", 1, "--checkpoint-every", 1, "--threads", 1))
+    wait_for_step(out, 2, process)
+    process.kill()
+    process.communicate(timeout=20)
+    assert within(20, lambda: not ranks_of_folder(out))
+    copies = {}
+    for name, ranks, more in (("more", 4, ["--shard-optimizer", 1]), ("whole", 2, ["--shard-optimizer", 0]), ("alone", 0, [])):
+        copies[name] = tmp_path / name
+        shutil.copytree(out, copies[name])
+        words = ["train", "--resume", "--out", str(copies[name]), *map(str, more)]
+        result = mpirun("openmpi", ranks, words) if ranks else qing(*words)
+        assert "resuming after step" in result.stderr
+    assert {name: bits(copy) for name, copy in copies.items()} == dict.fromkeys(copies, expected)
+
+
+def test_a_stream_of_texts_has_the_same_bits_on_any_number_of_ranks(qing, mpirun, files, tmp_path):
+    words = ["train", "--data", files["train"], "--dev", files["dev"], "--layers", 1, "--width", 32, "--vocab", 300,
+             "--batch", 32, "--lr", 5e-3, "--epochs", 2]  # fmt: skip
+    cache = ["--token-cache", tmp_path / "cache"]
+
+    def streamed(name, *more):
+        return [str(word) for word in [*words, *cache, "--out", tmp_path / name, *more]]
+
+    qing(*streamed("a", "--chunks", 8))
+    mpirun("openmpi", 3, streamed("b", "--shard-optimizer", 1))
+    shutil.rmtree(tmp_path / "cache")
+    mpirun("mpich", 2, streamed("c"))  # rank 0 makes the cache while the other waits
+    assert len({bits(tmp_path / name) for name in "abc"}) == 1
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
 # --- ranks that end ---
+
+
+def ranks_of_folder(out):
+    """The pids of the processes whose command line names the folder."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words = path.read_bytes().split(b"\0")
+            if str(out).encode() in words and words[0].endswith(b"qing"):
+                found.append(int(path.parent.name))
+    return found
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

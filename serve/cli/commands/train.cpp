@@ -22,6 +22,7 @@
 #include <qing/serve/cli/option_search.h>
 #include <qing/serve/cli/problem_options.h>
 #include <qing/serve/cli/shipped_model.h>
+#include <qing/serve/cli/streamed_data.h>
 #include <qing/serve/cli/task_command.h>
 #include <qing/serve/cli/training_command.h>
 #include <qing/serve/cli/training_ranks.h>
@@ -36,6 +37,7 @@
 #include <qing/serve/runs/held_out.h>
 #include <qing/serve/runs/metrics_log.h>
 #include <qing/serve/runs/run_directory.h>
+#include <qing/serve/runs/shard_files.h>
 #include <qing/serve/runs/teacher_files.h>
 #include <qing/serve/runs/training_labels.h>
 #include <qing/tensor/errors.h>
@@ -182,13 +184,25 @@ void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
   if (!first) reading = silent(std::move(reading));
   reading.map = label_map(arguments.map);
   choose_problem(arguments, reading, first);
-  choose(arguments, silent(reading), first);
+  arguments.data = shard_files(arguments.data);
+  const auto choose_now = [&] { choose(arguments, silent(reading), first); };
+  std::optional<CachedTexts> cached;
+  if (!arguments.token_cache.empty()) {
+    cached = streamed_data(arguments, reading, ranks, choose_now);
+  } else {
+    if (first) advise_token_cache(arguments);
+    choose_now();
+  }
   reading.labels = arguments.options.labels;
   std::vector<std::filesystem::path> all = training_files(arguments);
   all.insert(all.end(), arguments.dev.begin(), arguments.dev.end());
-  std::vector<LabelledFile> data = read_labelled(arguments.data, all, reading);
+  std::vector<LabelledFile> data = cached ? std::move(cached->data) : read_labelled(arguments.data, all, reading);
   std::vector<LabelledFile> dev = read_labelled(arguments.dev, all, reading);
-  if (arguments.dev.empty()) dev = dev_of(arguments, data, first);
+  if (cached && arguments.dev.empty()) {
+    dev = std::move(cached->held);
+  } else if (arguments.dev.empty()) {
+    dev = dev_of(arguments, data, first);
+  }
   check_dev(arguments, !dev.empty());
   const optim::TrainOptions options = train_options(arguments);
   std::vector<LabelledFile> extra = read_labelled(arguments.extra, all, reading);
@@ -202,19 +216,23 @@ void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
                    .unlabelled = files_of(unlabelled),
                    .teachers = teacher_files(options.teachers)};
   for (auto* more : {&extra, &unlabelled}) std::move(more->begin(), more->end(), std::back_inserter(data));
-  const TrainingTexts texts{take_examples(data), std::move(dev)};
+  TrainingTexts texts{take_examples(data), std::move(dev)};
+  if (cached) {
+    texts.examples = std::move(cached->sample);
+    texts.stream = std::move(cached->texts);
+  }
   if (!first) {
     follow(arguments, *ranks, [&](const optim::OnProgress& on_progress, const optim::RunOptions& run_options) {
-      return optim::train_classifier(texts.examples, options, arguments.out, on_progress, {}, run_options);
+      return train_on(texts, options, arguments.out, on_progress, run_options);
     });
     return;
   }
-  warn_of_overlap(texts.examples, texts.dev);
+  if (!texts.stream) warn_of_overlap(texts.examples, texts.dev);
 
   RunDirectory run(arguments.out, std::move(record), begin_of(arguments));
   // The file may lie in the folder that was just made.
   if (!arguments.teacher_cache.empty() && !options.teachers.empty()) check_teacher_cache(arguments.teacher_cache);
-  say_where_it_begins(arguments, run, about_texts(arguments, texts.examples.size()));
+  say_where_it_begins(arguments, run, about_texts(arguments, texts.count()));
   if (arguments.tune > 0 && run.resumed_step() > 0 && !run.was_finished()) {
     throw UsageError("--tune searches before a training begins, and this one goes on; leave --tune or --resume out");
   }
@@ -241,8 +259,8 @@ void add_train(CommandLine& line) {
   a->task = nn::kClassification;
   add_task_option(*command, a->task);
   add_file_option(*command, "--data", a->data,
-                  "Training data: labelled texts (.tsv, .csv, .jsonl, .json, .xlsx, fastText's .txt). Required. Repeat "
-                  "it for several files");
+                  "Training data: labelled texts (.tsv, .csv, .jsonl, .json, .xlsx, fastText's .txt), a folder of such "
+                  "files, or a pattern such as 'shards/*.tsv'. Required. Repeat it for several files");
   add_file_option(*command, "--dev", a->dev,
                   "Dev set, on which the best model is chosen. Without it a share of --data is held out (--dev-share). "
                   "Repeat it for several files");
@@ -288,6 +306,13 @@ void add_train(CommandLine& line) {
                    "its own, run/teachers.safetensors")
       ->type_name("FILE")
       ->group(optim::rows::kTeachers);
+  command
+      ->add_option(
+          "--token-cache", a->token_cache,
+          "Cache folder of tokenized texts, for data larger than the memory. --data is tokenized into it once, "
+          "and training reads from it. Several trainings may share it. Without it texts are read into memory")
+      ->type_name("FOLDER")
+      ->group("Files");
   command->callback([&line, command, a] {
     read_configs(*command, *a);
     a->dev_share_given = command->count("--dev-share") > 0;

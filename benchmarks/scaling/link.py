@@ -1,0 +1,76 @@
+"""Measures a connection between two processes over TCP: the time of a small message, what each of many costs, and
+the bytes a second.
+
+    python3 link.py serve PORT
+    python3 link.py measure HOST PORT     # prints JSON: latency and overhead in seconds, bandwidth in bytes a second
+"""
+
+import json
+import socket
+import statistics
+import sys
+import time
+
+ROUNDS, MESSAGES, MESSAGE, BLOCK = 50, 2000, 64, 1 << 16
+
+
+def receive(connection, count):
+    while count > 0:
+        part = connection.recv(min(count, BLOCK))
+        if not part:
+            raise ConnectionError("the other side has closed the connection")
+        count -= len(part)
+
+
+def serve(port):
+    with socket.create_server(("", port)) as server:
+        connection, _ = server.accept()
+        with connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(ROUNDS):
+                receive(connection, 1)
+                connection.sendall(b"x")
+            receive(connection, MESSAGES * MESSAGE)
+            connection.sendall(b"x")
+            size = int.from_bytes(connection.recv(8), "big")
+            receive(connection, size)
+            connection.sendall(b"x")
+
+
+def measure(host, port, size=16 << 20):
+    for _ in range(100):
+        try:
+            connection = socket.create_connection((host, port))
+            break
+        except OSError:
+            time.sleep(0.05)
+    else:
+        raise ConnectionError(f"nobody listens at {host}:{port}")
+    with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        times = []
+        for _ in range(ROUNDS):
+            begin = time.perf_counter()
+            connection.sendall(b"x")
+            receive(connection, 1)
+            times.append(time.perf_counter() - begin)
+        begin = time.perf_counter()
+        for _ in range(MESSAGES):
+            connection.sendall(bytes(MESSAGE))
+        receive(connection, 1)
+        overhead = (time.perf_counter() - begin) / MESSAGES
+        connection.sendall(size.to_bytes(8, "big"))
+        begin = time.perf_counter()
+        block = bytes(BLOCK)
+        for _ in range(size // BLOCK):
+            connection.sendall(block)
+        receive(connection, 1)
+        taken = time.perf_counter() - begin
+    return {"latency": statistics.median(times) / 2, "overhead": overhead, "bandwidth": size / taken}
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve(int(sys.argv[2]))
+    else:
+        print(json.dumps(measure(sys.argv[2], int(sys.argv[3]))))
