@@ -100,12 +100,13 @@ const pause = (milliseconds, signal) => new Promise((go, stopped) => {
 });
 function fail(error) { $('error').textContent = error.message; $('error').hidden = false; say(() => ''); }
 
-// Models of a task for a list, and whether there are any; `empty` is the line that says there are none.
-function fillTask(list, empty, task) {
+// The models of a task for the list of a tab, `ID-model`, or the line `ID-none` that says there are none. The button `ID-send`
+// sends if there are any and `ready`, and nothing is under way.
+function fillTask(id, task, ready = true) {
   const usable = models.filter(model => model.task === task);
-  fill($(list), usable.map(({ name }) => option(name, name)));
-  $(empty).hidden = usable.length > 0;
-  return usable.length > 0;
+  fill($(`${id}-model`), usable.map(({ name }) => option(name, name)));
+  $(`${id}-none`).hidden = usable.length > 0;
+  $(`${id}-send`).disabled = !usable.length || !ready || 'busy' in $(`${id}-send`).dataset;
 }
 // Makes a link offer a Blob as a file.
 function offerFile(link, name, content) {
@@ -117,8 +118,9 @@ function offerFile(link, name, content) {
 async function act(button, task) {
   if (button.disabled) return;
   button.disabled = true;
+  button.dataset.busy = '';
   $('error').hidden = true;
-  try { await task(); } catch (error) { if (error.name !== 'AbortError') fail(error); } finally { button.disabled = false; }
+  try { await task(); } catch (error) { if (error.name !== 'AbortError') fail(error); } finally { button.disabled = false; delete button.dataset.busy; }
 }
 // A form is sent by its button, and from its text area by Ctrl+Enter.
 function sendsBy(form, area, sender, task) {

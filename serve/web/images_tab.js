@@ -6,7 +6,7 @@ redraws.push(() => drawPictures());
 
 async function showImages() {
   await loadModels();
-  $('image-send').disabled = !fillTask('image-model', 'image-none', 'image') || !pictures.length;
+  fillTask('image', 'image', pictures.length > 0);
 }
 function takePictures(files) {
   pictures = [...files].slice(0, MOST_PICTURES).map(file => ({ name: file.name, blob: file }));

@@ -5,7 +5,7 @@ redraws.push(() => drawTagged());
 
 async function showTag() {
   await loadModels();
-  $('tag-send').disabled = !fillTask('tag-model', 'tag-none', 'tagging');
+  fillTask('tag', 'tagging');
 }
 const kindName = kind => t('kinds')[kind.toUpperCase()] || kind;
 // The kinds of entities that are there, most frequent first, with their numbers.

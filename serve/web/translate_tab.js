@@ -7,7 +7,7 @@ redraws.push(() => { fillDirections(); fillBeams(); drawTranslation(); });
 
 async function showTranslate() {
   await loadModels();
-  $('translate-send').disabled = !fillTask('translate-model', 'translate-none', 'translation');
+  fillTask('translate', 'translation');
   fillDirections();
 }
 // "zh_Hans" as the language of the page calls it.
@@ -45,11 +45,12 @@ async function sendTranslation() {
     say(() => t('translatedNow'));
     bring('translation-title');
   } catch (error) {
+    if (!translation.text) translation = null;
     if (error.name !== 'AbortError') throw error;
     say(() => t('cancelled'));
   } finally {
     $('translate-stop').hidden = true;
-    translation.over = true;
+    if (translation) translation.over = true;
     drawTranslation();
   }
 }

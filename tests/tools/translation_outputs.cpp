@@ -75,9 +75,7 @@ int run(int argc, char** argv) {
   out.tensors["tokens"] = Tensor::from<int32_t>(tokens, {std::ssize(tokens)});
   out.tensors["offsets"] = Tensor::from<int64_t>(offsets, {std::ssize(offsets)});
   out.tensors["scores"] = Tensor::from<double>(scores, {std::ssize(scores)});
-  if (!alignments.empty()) {
-    out.tensors["alignments"] = Tensor::from<float>(alignments, {std::ssize(alignments)});
-  }
+  if (!alignments.empty()) { out.tensors["alignments"] = Tensor::from<float>(alignments, {std::ssize(alignments)}); }
   nn::save_safetensors(argv[3], out);
   return 0;
 }

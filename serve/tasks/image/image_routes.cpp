@@ -229,9 +229,10 @@ void write_image_prediction(JsonWriter& json, const nn::ImageClassifier& model, 
 }
 
 Routed::Run predict_pictures(Service& service, const Model& model, const Call& call) {
-  return [&service, model, head = picture_head(call.head)](const std::string& body, Routed::Reply reply) {
-    service.require_room(model, reply);
-    PictureRequest request = read_pictures(head, body, service.limits(model));
+  return [&service, asked = model, head = picture_head(call.head)](const std::string& body, Routed::Reply reply) {
+    service.require_room(asked, reply);
+    PictureRequest request = read_pictures(head, body, service.limits(asked));
+    const Model model = service.answering(asked, request.pictures, reply);
     const auto work =
         std::make_shared<PictureWork>(PictureWork{model, classifier_of(model), std::move(request), {}, {}, {}});
     const size_t count = work->request.pictures.size();
@@ -255,9 +256,10 @@ Routed::Run predict_pictures(Service& service, const Model& model, const Call& c
 }
 
 Routed::Run infer_pictures(Service& service, const Model& model, const Call& call) {
-  return [&service, model, length = protocols::v2_header_length(call.head)](const std::string& body,
-                                                                            Routed::Reply reply) {
-    service.require_room(model, reply);
+  return [&service, asked = model, length = protocols::v2_header_length(call.head)](const std::string& body,
+                                                                                    Routed::Reply reply) {
+    service.require_room(asked, reply);
+    const Model model = service.answering(asked, {&body, 1}, reply);
     if (length && *length > body.size()) malformed("Inference-Header-Content-Length: is longer than the body");
     const std::string_view all = body;
     const json::value parsed = protocols::parse_json(all.substr(0, length.value_or(all.size())), service.limits(model));

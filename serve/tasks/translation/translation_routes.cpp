@@ -228,20 +228,23 @@ class Translations {
   }
 
  private:
-  void translate(const Model& model, const json::object& body, const Limits& limits, const Routed::Reply& reply) {
+  void translate(const Model& asked, const json::object& body, const Limits& limits, const Routed::Reply& reply) {
     protocols::check_members(
         body, "",
         {"texts", "source", "target", "beam_size", "length_penalty", "max_tokens", "no_repeat_ngram_size",
          "repetition_penalty", "temperature", "top_k", "top_p", "seed", "alignment", "stream"});
     const json::value* const texts = protocols::member(body, "texts");
     if (texts == nullptr) refuse_field("texts: is missing; give a list of strings");
-    TranslationJob job{.translator = std::dynamic_pointer_cast<const nn::Translator>(model.served),
-                       .texts = protocols::texts_of(*texts, "texts", limits),
+    std::vector<std::string> sources = protocols::texts_of(*texts, "texts", limits);
+    const Model model = service_.answering(asked, sources, reply);
+    auto translator = std::dynamic_pointer_cast<const nn::Translator>(model.served);
+    nn::DecodingOptions options = options_of(body, *translator);
+    TranslationJob job{.translator = std::move(translator),
+                       .texts = std::move(sources),
                        .direction = {},
-                       .options = {},
+                       .options = std::move(options),
                        .key = reply.key,
                        .on_end = {}};
-    job.options = options_of(body, *job.translator);
     try {
       job.direction = job.translator->direction(language(body, "source"), language(body, "target"));
     } catch (const ValueError& error) { refuse_field(fmt::format("target: {}", error.what())); }
