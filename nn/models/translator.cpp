@@ -232,17 +232,21 @@ TextAlignment Translator::alignment(const TranslationPlan::Piece& piece, const D
   return result;
 }
 
+void TranslationPlan::Piece::append_to(std::string& text, std::string_view translation) const {
+  text += before;
+  if (same_line && are_spaced(text, translation)) text += ' ';
+  text += translation;
+}
+
 Translation Translator::join(const TranslationPlan& plan, std::span<const DecodedSequence> pieces) const {
   Translation result;
   for (size_t i = 0; i < plan.pieces.size(); ++i) {
     const TranslationPlan::Piece& piece = plan.pieces[i];
     const std::string text = tokenizer_.decode(pieces[i].tokens);
-    result.text += piece.before;
-    if (piece.same_line && are_spaced(result.text, text)) result.text += ' ';
+    piece.append_to(result.text, text);
     if (pieces[i].alignment.defined()) {
-      result.alignments.push_back(alignment(piece, pieces[i], result.text.size(), text));
+      result.alignments.push_back(alignment(piece, pieces[i], result.text.size() - text.size(), text));
     }
-    result.text += text;
     result.score += pieces[i].score / static_cast<double>(plan.pieces.size());
     result.tokens += std::ssize(pieces[i].tokens);
     result.complete = result.complete && pieces[i].ended;

@@ -45,6 +45,8 @@ struct TranslationPlan {
     TextRanges ranges;          ///< of the ids, in the text; empty ones for special tokens
     std::string before;         ///< white space that stands in front of the piece's translation
     bool same_line = false;     ///< continues the line of the piece before
+    /// Writes the piece's translation behind those of the pieces before it, with what stands between.
+    void append_to(std::string& text, std::string_view translation) const;
   };
   std::vector<Piece> pieces;
   std::string after;             ///< white space behind the last piece

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,8 +42,24 @@ struct BatchResult {
 /// Set by the caller when it no longer waits for the result.
 using CancelToken = std::shared_ptr<const std::atomic<bool>>;
 
+/// The texts of one request for a model of another task than classification, which are computed in the batches of that
+/// model. All of a model's shared works have one type.
+class SharedWork {
+ public:
+  struct Text {
+    SharedWork* work;
+    size_t index;  ///< of the text in its request
+  };
+  virtual ~SharedWork() = default;
+  /// Computes texts of several requests, of this one among others, and keeps the results in their works. Returns the
+  /// tokens of each. On any worker; the texts of one work may be computed at the same time. A result must not depend
+  /// on the other texts. When it throws, each text is computed alone, and only the failing text's request fails.
+  virtual std::vector<std::int32_t> run(std::span<const Text> texts) = 0;
+};
+
 struct BatchRequest {
-  /// Requests of one classifier are batched. Null for a model of another task, whose requests have `work`.
+  /// Requests of one classifier are batched. Null for a model of another task, whose requests have `work` or
+  /// `shared`.
   std::shared_ptr<const nn::TextClassifier> classifier;
   std::shared_ptr<const nn::TaskModel> model = {};  ///< null: the classifier
   std::vector<std::string> texts;
@@ -55,6 +72,9 @@ struct BatchRequest {
   bool background = false;                      ///< computed only when no other request waits
   /// Called with the index of each text instead of predicting it, on any worker. An exception makes the result kFailed.
   std::function<nn::Prediction(size_t text)> work;
+  /// Computes the texts together with those of other requests, instead of the classifier. Needs `costs`. A result has
+  /// predictions with tokens alone.
+  std::shared_ptr<SharedWork> shared = nullptr;
   size_t work_cost = 1;            ///< cost per text, as a multiple of its prediction
   std::vector<size_t> costs = {};  ///< of each text, as a number of tokens, instead of an estimate; empty: the estimate
 

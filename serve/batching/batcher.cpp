@@ -241,6 +241,10 @@ void Batcher::encode(const BatchSlice& slice, Batch& batch) {
       batch.work = {slice.job, i};
       continue;  // such a slice has only one text
     }
+    if (request.shared) {
+      add(batch, {slice.job, i, request.costs[i]}, {});
+      continue;
+    }
     if (auto known = cache_.find(request.classifier, request.texts[i])) {
       job.predictions[i] = std::move(*known);
       count(job, &ModelStatistics::cached);
@@ -248,13 +252,15 @@ void Batcher::encode(const BatchSlice& slice, Batch& batch) {
       continue;
     }
     try {
-      add(batch, {slice.job, i}, request.classifier->encode(request.texts[i]));
+      nn::EncodedText encoding = request.classifier->encode(request.texts[i]);
+      const size_t tokens = encoding.ids.size();
+      add(batch, {slice.job, i, tokens}, std::move(encoding));
     } catch (...) { fail_text(job, std::current_exception()); }
   }
 }
 
 void Batcher::add(Batch& batch, Batch::Text text, nn::EncodedText encoding) {
-  const size_t tokens = encoding.ids.size();
+  const size_t tokens = text.tokens;
   const bool fits = batch.rest.empty() && has_room(batch, tokens);
   (fits ? batch.texts : batch.rest).push_back(std::move(text));
   (fits ? batch.encodings : batch.rest_encodings).push_back(std::move(encoding));
@@ -267,14 +273,26 @@ void Batcher::compute(Batch& batch) {
   const std::shared_ptr<ModelStatistics> statistics = batch.texts.front().job->request.statistics;
   const auto texts = std::exchange(batch.texts, {});
   const auto encodings = std::exchange(batch.encodings, {});
+  const bool shared = texts.front().job->request.shared != nullptr;
+  std::vector<std::exception_ptr> errors;
+  size_t tokens = batch.tokens;
+  if (shared) {
+    errors = run_shared(texts);
+    tokens = 0;
+    for (const auto& [job, index, _] : texts) tokens += static_cast<size_t>(job->predictions[index].tokens);
+  }
   if (statistics) {
     ++statistics->batches;
     statistics->texts += texts.size();
-    statistics->tokens += batch.tokens;
+    statistics->tokens += tokens;
     statistics->batch_texts.observe(static_cast<double>(texts.size()));
-    statistics->batch_tokens.observe(static_cast<double>(batch.tokens));
+    statistics->batch_tokens.observe(static_cast<double>(tokens));
   }
-  predict(texts, encodings);
+  if (!shared) predict(texts, encodings);
+  for (size_t i = 0; i < errors.size(); ++i) {
+    BatchJob& job = *texts[i].job;
+    errors[i] ? fail_text(job, errors[i]) : finish_text(job);
+  }
   if (statistics) statistics->compute_seconds.observe(Seconds(Clock::now() - begin).count());
 }
 
@@ -301,6 +319,26 @@ void Batcher::predict(const std::vector<Batch::Text>& texts, std::span<const nn:
     job.predictions[texts[i].index] = std::move(predictions[i]);
     finish_text(job);
   }
+}
+
+// Computes texts of shared works. Returns the error of each text that failed; the others have their tokens.
+std::vector<std::exception_ptr> Batcher::run_shared(std::span<const Batch::Text> texts) {
+  std::vector<SharedWork::Text> works;
+  for (const Batch::Text& text : texts) works.push_back({text.job->request.shared.get(), text.index});
+  try {
+    const std::vector<std::int32_t> tokens = works.front().work->run(works);
+    if (tokens.size() != texts.size()) {
+      throw ShapeError(fmt::format("SharedWork::run: {} results for {} texts; there must be one per text",
+                                   tokens.size(), texts.size()));
+    }
+    for (size_t i = 0; i < texts.size(); ++i) texts[i].job->predictions[texts[i].index].tokens = tokens[i];
+    return std::vector<std::exception_ptr>(texts.size());
+  } catch (...) {
+    if (texts.size() == 1) return {std::current_exception()};
+  }
+  std::vector<std::exception_ptr> errors;
+  for (size_t i = 0; i < texts.size(); ++i) errors.push_back(run_shared(texts.subspan(i, 1)).front());
+  return errors;
 }
 
 void Batcher::run_work(const Batch::Text& text) {

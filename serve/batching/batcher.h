@@ -52,10 +52,11 @@ class Batcher {
     struct Text {
       JobPointer job;
       size_t index;
+      size_t tokens = 0;  // estimated for shared works
     };
     BatchQueue::Lane lane;
     std::vector<Text> texts;
-    std::vector<nn::EncodedText> encodings;  // one per text
+    std::vector<nn::EncodedText> encodings;  // one per text; empty ones for shared works
     size_t tokens = 0, most_tokens = 0;
     Text work{nullptr, 0};   // if not null, computed instead of texts
     std::vector<Text> rest;  // taken from the queue but did not fit: the next batch starts with these
@@ -72,6 +73,7 @@ class Batcher {
   bool has_room(const Batch& batch, size_t tokens) const;
   void compute(Batch& batch);
   void predict(const std::vector<Batch::Text>& texts, std::span<const nn::EncodedText> encodings);
+  static std::vector<std::exception_ptr> run_shared(std::span<const Batch::Text> texts);
   void sweep(std::unique_lock<std::mutex>& lock);
   void trim_memory();
   static void run_work(const Batch::Text& text);

@@ -230,7 +230,7 @@ TrialReading Caretaker::read(const TrialPlan& plan, const Model& model) {
                        .active = now.active - before.active,
                        .compared = now.compared - before.compared,
                        .agreed = now.agreed - before.agreed};
-  const auto on_trial = recent_of(sources_.drift, plan.model, model.candidate),
+  const auto on_trial = recent_of(sources_.drift, plan.model, model.candidate_classifier()),
              active = recent_of(sources_.drift, plan.model, model.classifier);
   if (on_trial && active) {
     reading.drift_texts = std::min(on_trial->recent.texts(), active->recent.texts());

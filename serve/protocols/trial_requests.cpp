@@ -99,6 +99,11 @@ Model begin_trial(Service& service, Registry& registry, TrialPlan plan, bool by_
   if (service.state() == nullptr) {
     throw Refusal(error_response(404, "no_state", "this server keeps no plans; start it with a state folder"));
   }
+  const std::optional<Model> model = registry.find(plan.model);
+  if (model && !model->classifier && plan.limits.drift) {
+    refuse_field(fmt::format("rollback.drift: compares labels of texts, and {} is of the task {}; leave it out",
+                             plan.model, model->served->task()));
+  }
   Database database = service.state()->open();
   plan.step = 0;
   plan.step_started = static_cast<std::int64_t>(std::time(nullptr));

@@ -59,6 +59,10 @@ void Model::serve(std::shared_ptr<const nn::TaskModel> model) {
   served = std::move(model);
 }
 
+std::shared_ptr<const nn::TextClassifier> Model::candidate_classifier() const {
+  return std::dynamic_pointer_cast<const nn::TextClassifier>(candidate);
+}
+
 Registry::Registry(fs::path root, Loader loader, fs::path second)
     : root_(std::move(root)),
       second_(std::move(second)),
@@ -358,7 +362,7 @@ std::optional<Model> Registry::find(std::string_view name, std::int64_t version)
         trial == now_.state.trials.end() ? now_.pinned.end() : now_.pinned.find({model.name, trial->second.version});
     if (candidate != now_.pinned.end() && trial->second.version != model.version) {
       model.trial = trial->second;
-      model.candidate = std::dynamic_pointer_cast<const nn::TextClassifier>(candidate->second);
+      model.candidate = candidate->second;
     }
   }
   if (version == 0 || version == model.version) return model;

@@ -33,16 +33,20 @@ struct Model {
   std::vector<std::int64_t> versions;  ///< all versions found, ascending
   /// `served` as a text classifier or a model of embeddings; null for a model of another task.
   std::shared_ptr<const nn::TextClassifier> classifier;
-  std::int64_t previous = 0;                                 ///< the active version before this one; 0: none
-  Trial trial = {};                                          ///< version 0: no trial
-  std::shared_ptr<const nn::TextClassifier> candidate = {};  ///< the version on trial; null without one
-  ModelLimits limits = {};                                   ///< from ROOT/NAME/limits.json
+  std::int64_t previous = 0;                            ///< the active version before this one; 0: none
+  Trial trial = {};                                     ///< version 0: no trial
+  std::shared_ptr<const nn::TaskModel> candidate = {};  ///< the version on trial; null without one
+  ModelLimits limits = {};                              ///< from ROOT/NAME/limits.json
   std::string error = {};   ///< why the last requested version could not be loaded; empty: it could
   std::int64_t loaded = 0;  ///< when the active version was loaded, in seconds since 1970 (UTC)
   std::shared_ptr<const nn::TaskModel> served = {};  ///< of any task; a registry's is never null
 
   /// Sets `served` and `classifier`.
   void serve(std::shared_ptr<const nn::TaskModel> model);
+  /// Whether such a trial is possible: shadows and comparisons are of labels of texts.
+  bool can_try(const Trial& trial) const { return classifier != nullptr || (!trial.shadow && !trial.compare); }
+  /// `candidate` as `classifier` is `served`.
+  std::shared_ptr<const nn::TextClassifier> candidate_classifier() const;
 };
 
 /// A version that cannot be read now. What prevents it may pass, such as a full table of open files.

@@ -70,15 +70,16 @@ Model Registry::set_trial(const std::string& name, const Trial& trial) {
   if (trial.version == served->second.version) {
     throw ValueError(fmt::format("{}: version {} is the one that answers; try another", name, trial.version));
   }
-  if (!served->second.classifier) {
+  if (!served->second.can_try(trial)) {
     throw ValueError(
-        fmt::format("{}: a trial compares labels of texts, and this model is of the task {}; load the version", name,
-                    served->second.served->task()));
+        fmt::format("{}: a shadow and a limit of the agreement compare labels of texts, and this model is "
+                    "of the task {}; let the version answer a share of the callers",
+                    name, served->second.served->task()));
   }
   Handle model = read_version(served->second, trial.version);
   if (!model->can_replace(*served->second.served)) {
     throw ValueError(fmt::format(
-        "{}: version {} has other labels than version {}, or embeddings of another size; it cannot stand in for it",
+        "{}: version {} has other labels or directions than version {}, or other sizes; it cannot stand in for it",
         name, trial.version, served->second.version));
   }
   commit([&](RegistryState& next) {

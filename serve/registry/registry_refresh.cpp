@@ -160,7 +160,7 @@ void Registry::pin_trials(Contents& next, std::vector<std::string>& ended) const
     if (model == next.models.end()) continue;
     try {
       Handle candidate = kept_or_read(next, name, trial.version);
-      const bool fits = model->second.classifier && trial.version != model->second.version &&
+      const bool fits = model->second.can_try(trial) && trial.version != model->second.version &&
                         candidate->can_replace(*model->second.served);
       fits ? void(next.pinned[{name, trial.version}] = std::move(candidate)) : ended.push_back(name);
     } catch (const std::exception& error) {

@@ -113,12 +113,18 @@ class Service {
   /// the error. Nothing is charged to the key. Refusal when the queue is full.
   void compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
                std::function<void(size_t)> task, std::function<HttpResponse()> write);
+  /// The version that answers a request for a model: the version on trial if the request is in the share of a canary,
+  /// which counts it. `contents` are the request's texts or pictures, by which callers without a name or key are told
+  /// apart.
+  Model answering(Model model, std::span<const std::string> contents, const Routed::Reply& reply);
   /// Work for a model of any task: pieces that compute threads do one at a time, in turn with those of other requests.
   struct Work {
     std::vector<size_t> costs;  ///< of each piece, as a number of tokens; all together fit into the queue's limits
     size_t items = 0;           ///< texts or pictures, for the log and the metrics
     /// Called with the number of each piece, on any thread. Returns the tokens to charge to the key.
-    std::function<std::int64_t(size_t)> run;
+    std::function<std::int64_t(size_t)> run = nullptr;
+    /// Instead of `run`: computes the pieces in batches with those of other requests for the model.
+    std::shared_ptr<SharedWork> shared = nullptr;
     std::function<HttpResponse()> write;  ///< once, when all pieces are done
   };
   /// Does the work and replies. Counts the request and the tokens. Refusal when the queue is full.

@@ -113,10 +113,10 @@ HttpResponse result_response(const Pending& pending, const BatchResult& result, 
 }
 
 // Whether a request is in the share of a trial. The decision is a hash of who asks: of the header X-Caller-Id, else of
-// the key, else of the texts. So a caller gets the same version again and stays in a share that grows. A share of the
-// requests is decided by the request's id, so that a repeated request gets the same version. The hash is FNV-1a
-// (Fowler, Noll, Vo) with its low bits mixed into the high ones.
-bool in_share(const std::vector<std::string>& texts, const Routed::Reply& reply, const Model& model) {
+// the key, else of the texts or pictures. So a caller gets the same version again and stays in a share that grows. A
+// share of the requests is decided by the request's id, so that a repeated request gets the same version. The hash is
+// FNV-1a (Fowler, Noll, Vo) with its low bits mixed into the high ones.
+bool in_share(std::span<const std::string> contents, const Routed::Reply& reply, const Model& model) {
   std::uint64_t hash = 0xcbf29ce484222325U;
   const auto add = [&hash](std::string_view text) {
     for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
@@ -128,7 +128,7 @@ bool in_share(const std::vector<std::string>& texts, const Routed::Reply& reply,
   } else {
     add(reply.caller.empty() ? reply.key : reply.caller);
     if (reply.caller.empty() && reply.key.empty()) {
-      for (const std::string& text : texts) add(text);
+      for (const std::string& content : contents) add(content);
     }
   }
   hash = (hash ^ (hash >> 32U)) * 0x9e3779b97f4a7c15U;
@@ -186,7 +186,7 @@ std::optional<BatchRequest> Service::shadow_copy(const Model& model, const Batch
   if (!model.trial.shadow && !answered_on_trial) return std::nullopt;
   if (!in_share(request.texts, reply, model)) return std::nullopt;
   BatchRequest copy;
-  copy.classifier = model.candidate;
+  copy.classifier = model.candidate_classifier();
   copy.texts = request.texts;
   copy.deadline = Batcher::Clock::now() + limits_.predict_time;
   copy.background = true;
@@ -202,6 +202,16 @@ void Service::submit_shadow(BatchRequest copy, const std::shared_ptr<ShadowCompa
     statistics->shadow_dropped += texts;
   };
   if (!batcher_.submit(std::move(copy), done)) statistics->shadow_dropped += texts;
+}
+
+Model Service::answering(Model model, std::span<const std::string> contents, const Routed::Reply& reply) {
+  if (!model.candidate || model.trial.shadow || !in_share(contents, reply, model)) return model;
+  model.version = model.trial.version;
+  auto other = std::move(model.served);
+  model.serve(std::move(model.candidate));
+  model.candidate = std::move(other);  // the version that does not answer
+  ++statistics_.model(model.name)->canary_requests;
+  return model;
 }
 
 BatchRequest Service::request_for(const Model& model, const Routed::Reply& reply) {
@@ -244,20 +254,28 @@ void Service::work(const Model& model, Work work, Routed::Reply reply) {
   BatchRequest request = request_for(model, reply);
   request.texts.resize(work.costs.size());
   request.costs = std::move(work.costs);
+  request.shared = std::move(work.shared);
   const auto tokens = std::make_shared<std::atomic<std::int64_t>>(0);
-  request.work = [run = std::move(work.run), tokens](size_t i) {
-    *tokens += run(i);
-    return nn::Prediction{};
-  };
+  if (!request.shared) {
+    request.work = [run = std::move(work.run), tokens](size_t i) {
+      *tokens += run(i);
+      return nn::Prediction{};
+    };
+  }
   require_fits(request);
   const auto statistics = request.statistics;
+  const bool shared = request.shared != nullptr;
   const bool queued = batcher_.submit(
-      std::move(request), [this, tokens, items = work.items, statistics, name = model.name, version = model.version,
-                           most = limits(model), reply = std::move(reply), write = std::move(work.write),
-                           begun = Batcher::Clock::now()](const BatchResult& result) {
+      std::move(request), [this, tokens, shared, items = work.items, statistics, name = model.name,
+                           version = model.version, most = limits(model), reply = std::move(reply),
+                           write = std::move(work.write), begun = Batcher::Clock::now()](const BatchResult& result) {
         if (keys_ != nullptr && !reply.key.empty() && *tokens > 0) keys_->charge_tokens(reply.key, *tokens);
-        statistics->tokens += static_cast<std::uint64_t>(tokens->load());
-        if (result.status == BatchResult::Status::kDone) statistics->texts += items;
+        charge(result.predictions, reply.key);  // of shared work; other pieces have none
+        // Shared work is counted by the batch.
+        if (!shared) {
+          statistics->tokens += static_cast<std::uint64_t>(tokens->load());
+          if (result.status == BatchResult::Status::kDone) statistics->texts += items;
+        }
         HttpResponse response;
         try {
           response = result.status == BatchResult::Status::kDone ? write() : status_response(result, most);
@@ -290,12 +308,7 @@ void Service::count_work(const Model& model, const Routed::Reply& reply, std::in
 HttpResponse Service::failure_response(const std::exception_ptr& error) { return failure(error); }
 
 void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write) {
-  if (job.model.candidate && !job.model.trial.shadow && in_share(job.texts, reply, job.model)) {
-    job.model.version = job.model.trial.version;
-    std::swap(job.model.classifier, job.model.candidate);  // the version that does not answer is the candidate now
-    job.model.served = job.model.classifier;
-    ++statistics_.model(job.model.name)->canary_requests;
-  }
+  job.model = answering(std::move(job.model), job.texts, reply);
   *reply.note = {job.model.name, job.model.version, job.texts.size()};
   if (const bool embeds = job.model.classifier->embeds(); embeds != job.embed) {
     throw Refusal(error_response(422, "unacceptable_model",

@@ -19,6 +19,8 @@ Routed::Run Task::infer(Service&, const Model&, const Call&) const {
                      fmt::format("model: is of the task {}, which has no tensors here; use {}", name(), route())));
 }
 
+void Task::describe(const nn::TaskModel&, JsonWriter&) const {}
+
 std::vector<std::string> Task::predict(const nn::TaskModel&, std::span<const std::string>, bool) const {
   throw Error(fmt::format("qing predict: does not know the task {}; serve the model and use {}", name(), route()));
 }

@@ -18,6 +18,7 @@
 
 namespace qing::serve {
 
+class JsonWriter;
 class Service;
 struct Model;
 
@@ -53,6 +54,8 @@ class Task {
   /// read.
   virtual std::vector<std::string> predict(const nn::TaskModel& model, std::span<const std::string> inputs,
                                            bool json) const;
+  /// Writes members of its own into the description of a model, such as a translator's "directions". Nothing: none.
+  virtual void describe(const nn::TaskModel& model, JsonWriter& json) const;
   /// Its routes. The service must outlive them.
   virtual std::vector<Route> routes(Service& service) const = 0;
   /// Answers POST /v1/models/{name}/predict for a model of this task, whatever the type of the body. Nothing:

@@ -77,18 +77,60 @@ async function ask(path, body, signal, method) {
   if (!answer) throw new Error(t('strange')(response.status));
   return answer;
 }
+// Reads server-sent events as they come, those of a piece of the body together: {name, data}. EventSource can send neither an
+// API key nor a body. Comments and events without an object are left out.
+async function* eventsOf(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    for (let text = ''; ;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const parts = (text + value).split('\n\n');
+      text = parts.pop();
+      yield parts.flatMap(part => {
+        const field = name => part.split('\n').find(line => line.startsWith(`${name}: `))?.slice(name.length + 2);
+        return field('data')?.startsWith('{') ? [{ name: field('event'), data: JSON.parse(field('data')) }] : [];
+      });
+    }
+  } finally { reader.cancel().catch(() => {}); }  // of a stream that broke
+}
 const pause = (milliseconds, signal) => new Promise((go, stopped) => {
   const timer = setTimeout(go, milliseconds);
   signal?.addEventListener('abort', () => { clearTimeout(timer); stopped(signal.reason); });
 });
 function fail(error) { $('error').textContent = error.message; $('error').hidden = false; say(() => ''); }
 
+// The models of a task for the list of a tab, `ID-model`, or the line `ID-none` that says there are none. The button `ID-send`
+// sends if there are any and `ready`, and nothing is under way.
+function fillTask(id, task, ready = true) {
+  const usable = models.filter(model => model.task === task);
+  fill($(`${id}-model`), usable.map(({ name }) => option(name, name)));
+  $(`${id}-none`).hidden = usable.length > 0;
+  $(`${id}-send`).disabled = !usable.length || !ready || 'busy' in $(`${id}-send`).dataset;
+}
+// Makes a link offer a Blob as a file.
+function offerFile(link, name, content) {
+  URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(content);
+  link.download = name;
+}
 // Runs the action of a button. Only one runs at a time. Errors are shown.
 async function act(button, task) {
   if (button.disabled) return;
   button.disabled = true;
+  button.dataset.busy = '';
   $('error').hidden = true;
-  try { await task(); } catch (error) { if (error.name !== 'AbortError') fail(error); } finally { button.disabled = false; }
+  try { await task(); } catch (error) { if (error.name !== 'AbortError') fail(error); } finally { button.disabled = false; delete button.dataset.busy; }
+}
+// A form is sent by its button, and from its text area by Ctrl+Enter.
+function sendsBy(form, area, sender, task) {
+  const start = event => { event.preventDefault(); act($(sender), task); };
+  $(form).addEventListener('submit', start);
+  $(area).addEventListener('keydown', event => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) start(event); });
+}
+// On a phone the results are below the fold.
+function bring(id) {
+  if (matchMedia('(max-width: 60rem)').matches) $(id).scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
 }
 const button = (word, task, className) => {
   const made = make('button', className, t(word));

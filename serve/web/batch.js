@@ -43,7 +43,7 @@ async function runFile() {
   $('cancel').hidden = true; $('progress').hidden = true; $('progress').value = 0;
   $('batch-status').classList.toggle('problem', batch.part);
   $('batch-status').textContent = !problem ? t('done')(wanted.length) : problem + (done ? ' ' + t('part') : '');
-  if (done) { showBatch(); offer(); bringResults(); } else { batch = null; $('nothing').hidden = false; }
+  if (done) { showBatch(); offer(); bring('results-title'); } else { batch = null; $('nothing').hidden = false; }
 }
 
 // How often each label was predicted. A button shows the rows of its label alone.
@@ -165,10 +165,7 @@ function offer() {
   }
   $('download-xlsx').hidden = !workbook;
   for (const [id, content, ending] of [['download', csv, 'csv'], ['download-xlsx', workbook, 'xlsx']]) {
-    if (!content) continue;
-    URL.revokeObjectURL($(id).href);
-    $(id).href = URL.createObjectURL(content);
-    $(id).download = `${name}.${ending}`;
+    if (content) offerFile($(id), `${name}.${ending}`, content);
   }
   $('cut-cells').hidden = !rows.some(row => row.some(cell => cell.length > EXCEL_CELL));
 }

@@ -6,10 +6,7 @@ redraws.push(() => drawPictures());
 
 async function showImages() {
   await loadModels();
-  const usable = models.filter(model => model.task === 'image');
-  fill($('image-model'), usable.map(({ name }) => option(name, name)));
-  $('image-send').disabled = !usable.length || !pictures.length;
-  $('image-none').hidden = usable.length > 0;
+  fillTask('image', 'image', pictures.length > 0);
 }
 function takePictures(files) {
   pictures = [...files].slice(0, MOST_PICTURES).map(file => ({ name: file.name, blob: file }));

@@ -31,17 +31,11 @@ async function createJob() {
   say(() => t('started')(job.id));
   await showJobs();
 }
-// Reads the server-sent events of a job. EventSource cannot send an API key.
 async function follow(job, signal) {
   points[job.id] = [];
   const response = await request(`v1/fine_tuning/jobs/${job.id}/events?stream=true`, { signal, accept: 'text/event-stream' });
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  for (let text = ''; ;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    const events = (text + value).split('\n\n');
-    text = events.pop();
-    for (const event of events) take(job, event);
+  for await (const events of eventsOf(response)) {
+    for (const { data } of events) take(job, data);
     draw(job);
   }
   if (signal.aborted) return;
@@ -49,10 +43,7 @@ async function follow(job, signal) {
   draw(job);
   if (job.status === 'succeeded') loadModels();
 }
-function take(job, event) {
-  const line = event.split('\n').find(each => each.startsWith('data: {'));
-  if (!line) return;
-  const { type, data, message, level } = JSON.parse(line.slice(6));
+function take(job, { type, data, message, level }) {
   if (type === 'metrics' && data) {
     points[job.id].push(data);
     job.progress = { step: data.step, steps: data.total_steps };

@@ -1,6 +1,6 @@
 // The tabs follow the ARIA Authoring Practices: arrow keys move between them, and Tab leaves them.
-const TABS = ['try', 'images', 'data', 'jobs', 'models', 'usage'];
-const SHOWN = { images: showImages, data: showFiles, jobs: showJobs, models: showModels, usage: showUsage };
+const TABS = ['try', 'translate', 'tag', 'images', 'data', 'jobs', 'models', 'usage'];
+const SHOWN = { translate: showTranslate, tag: showTag, images: showImages, data: showFiles, jobs: showJobs, models: showModels, usage: showUsage };
 let tab = 'try';
 function showTab() { if (SHOWN[tab]) SHOWN[tab]().catch(fail); }
 function openTab(name) {

@@ -47,6 +47,7 @@ async function loadModels() {
     // The version that answers has no choice of its own. The others are there if the server has loaded them.
     const choices = usable.flatMap(({ name, version, served_versions: served = [] }) =>
       [name, ...served.filter(each => each !== version).map(each => `${name}/versions/${each}`)]);
+    for (const { name, limits: own } of models) limits[name] = own;  // of models of all tasks
     for (const choice of choices) { limits[choice] = modelOf(choice).limits; ngrams[choice] = modelOf(choice).ngrams; }
     fill($('model'), choices.map(choice => option(choice, choiceName(choice))));
     fill($('other'), [option('', t('nothingElse')), ...choices.map(choice => option(choice, choiceName(choice)))]);
@@ -153,10 +154,6 @@ function show(results) {
   $('nothing').hidden = results.length > 0;
   $('legend').hidden = !results.some(result => result.sides.some(side => side.prediction.explanation));
 }
-// On a phone the results are below the fold.
-function bringResults() {
-  if (matchMedia('(max-width: 60rem)').matches) $('results-title').scrollIntoView({ behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
-}
 function showSamples() {
   $('samples').replaceChildren(...t('samples').split('\n').map(text => {
     const choice = make('button', '', text);
@@ -212,7 +209,7 @@ async function send(event) {
     stored('history', JSON.stringify(history));
     showHistory();
     say(() => t('done')(results.length));
-    bringResults();
+    bring('results-title');
   } catch (error) {
     if (!results.length) { batch = null; $('file-results').hidden = true; show([]); }  // old results are not the answer to these texts
     fail(error);

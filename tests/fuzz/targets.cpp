@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -11,12 +12,14 @@
 #include <vector>
 
 #include <qing/nn/data/labelled_rows.h>
+#include <qing/nn/data/tagged_sentences.h>
 #include <qing/nn/formats/imported_encoder.h>
 #include <qing/nn/formats/open_weights.h>
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/formats/unpickler.h>
 #include <qing/nn/images/decode.h>
 #include <qing/nn/models/classifier_config.h>
+#include <qing/nn/models/tag_scheme.h>
 #include <qing/nn/text/tokenizer.h>
 #include <qing/serve/api.h>
 #include <qing/serve/http/multipart.h>
@@ -312,6 +315,43 @@ void labelled_rows(std::string_view bytes) {
     if (!bytes.starts_with("PK")) complain("more rows than bytes");  // a workbook is compressed
   });
 }
+// The entities of a sentence are those that its tags mark, however the tags are written.
+void check_tags(const nn::TaggedSentence& sentence) {
+  std::vector<std::string> tags;
+  try {
+    for (const std::string& tag : sentence.tags) tags.push_back(nn::normal_tag(tag));
+  } catch (const ValueError&) { return; }  // the documented error
+  const std::vector<nn::TagSpan> spans = nn::spans_of_tags(tags);
+  for (const bool bioes : {false, true}) {
+    if (nn::spans_of_tags(nn::tags_of_spans(spans, tags.size(), bioes)) != spans) complain("other entities");
+  }
+}
+// The bytes as a file of either form, in pieces whose size the first byte chooses.
+void tagged_sentences(std::string_view bytes) {
+  if (bytes.empty()) return;
+  const size_t cut = static_cast<unsigned char>(bytes.front()) + 1;
+  bytes.remove_prefix(1);
+  for (const bool json_lines : {false, true}) {
+    std::string_view left = bytes;
+    const auto input = [&](std::span<char> buffer) {
+      const size_t count = left.copy(buffer.data(), std::min(cut, buffer.size()));
+      left.remove_prefix(count);
+      return count;
+    };
+    try {
+      size_t line = 0;
+      for (const nn::TaggedSentence& each : nn::read_tagged_sentences("file", input, json_lines, 64)) {
+        if (each.words.size() != each.tags.size() || each.words.empty()) complain("another number of tags than words");
+        if (each.words.size() > 64) complain("a sentence above the limit");
+        if (std::ranges::any_of(each.words, &std::string::empty)) complain("a word of no bytes");
+        if (each.line <= line || each.line > bytes.size()) complain("a line out of order");
+        line = each.line;
+        check_tags(each);
+      }
+    } catch (const Error&) {  // the documented error
+    }
+  }
+}
 void config(std::string_view bytes) {
   load(bytes, "config.json", [](const fs::path& file) { nn::ClassifierConfig::load(file); });
 }
@@ -334,7 +374,8 @@ constexpr Target kTargets[] = {{"http", http},
                                {"config", config},
                                {"multipart", multipart},
                                {"labelled_rows", labelled_rows},
-                               {"images", images}};
+                               {"images", images},
+                               {"tagged_sentences", tagged_sentences}};
 
 }  // namespace
 

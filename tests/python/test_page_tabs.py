@@ -152,7 +152,7 @@ def test_arrow_keys_move_between_tabs(chromium, endpoint):  # noqa: F811
     page.wait("document.querySelector('#model option') !== null")
     page.run("document.getElementById('tab-try').focus()")
     page.press("\ue014")  # right
-    assert page.run("return document.activeElement.id") == "tab-images"
+    assert page.run("return document.activeElement.id") == "tab-translate"
     page.press("\ue012")  # left
     page.press("\ue012")
     assert page.run("return document.activeElement.id") == "tab-usage"

@@ -15,7 +15,7 @@ from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "serve/sdk/python"))
 import maas_sdk
-from maas_sdk import AsyncMaaSClient, Entity, ImageClass, MaaSClient, Translation, WrongTaskError
+from maas_sdk import Alignment, AsyncMaaSClient, Entity, ImageClass, MaaSClient, Translation, WrongTaskError
 
 TASKS = {"zh-en": "translation", "clothes": "image", "names": "tagging", "mood": "classification"}
 
@@ -48,8 +48,10 @@ def service():
             asked.append((self.path, body))
             head = {"model": self.path.split("/")[3], "version": "2"}
             if self.path.endswith("/translate"):
-                translations = [{"text": t.upper(), "score": -0.5, "tokens": 3, "complete": len(t) < 50} for t in body["texts"]]
-                self.answer({**head, "translations": translations})
+                piece = {"source": [[0, 2]], "target": [[0, 1], [1, 2]], "weights": [[0.5], [1]]}
+                more = {"alignment": [piece]} if body.get("alignment") else {}
+                found = [{"text": t.upper(), "score": -0.5, "tokens": 3, "complete": len(t) < 50, **more} for t in body["texts"]]
+                self.answer({**head, "translations": found})
             elif self.path.endswith("/tag"):
                 entity = {"type": "PER", "begin": 0, "end": 1, "text": "a", "score": 0.75}
                 self.answer({**head, "results": [{"entities": [entity] if t else [], "tokens": 3} for t in body["texts"]]})
@@ -85,6 +87,11 @@ def test_translations(service):
     one = both(endpoint, "zh-en", lambda model: model.translate("hi", beam_size=2, target="zh"))
     assert one == "HI" and (one.score, one.tokens, one.version) == (-0.5, 3, "2") and isinstance(one, Translation)
     assert asked[-1] == ("/v1/models/zh-en/translate", {"texts": ["hi"], "beam_size": 2, "target": "zh"})
+    assert one.alignment == []
+    aligned = both(endpoint, "zh-en", lambda model: model.translate("hi", alignment=True))
+    assert asked[-1][1] == {"texts": ["hi"], "alignment": True}
+    assert aligned.alignment == [Alignment([(0, 2)], [(0, 1), (1, 2)], [[0.5], [1.0]])]
+    assert pickle.loads(pickle.dumps(aligned)).alignment == aligned.alignment
     many = both(endpoint, "zh-en", lambda model: model.translate([f"text {i} " + "x" * 90 for i in range(100)]))
     assert [str(text).split()[1] for text in many] == [str(i) for i in range(100)]
     assert max(len(json.dumps(body)) for _, body in asked) < 4096 and all("beam_size" not in b for _, b in asked[-2:])

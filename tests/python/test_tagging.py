@@ -1,6 +1,8 @@
 """`qing train --task tagging`, the taggers that it writes, and how they are served."""
 
+import concurrent.futures
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -251,6 +253,26 @@ def test_scores_that_are_not_finite_are_the_models_fault(qing, tagger, tmp_path)
         metrics = ask(server, "/metrics")[1].decode()
     assert 'qing_model_failed_total{model="names"} 1' in metrics
     assert 'qing_version_failed_total{model="names",version="1"} 1' in metrics
+
+
+def test_texts_of_several_requests_share_batches(qing, tagger):
+    """And each is answered as it is alone."""
+    texts = [" ".join(words) for words, _ in sentences(120, HELD, seed=21)]
+    with served(qing, tagger[0].parents[1], texts, "--threads", 1) as server:
+        alone = [ask(server, "/v1/models/names/tag", {"texts": [text]})[1]["results"][0] for text in texts]
+        assert sum(len(result["entities"]) for result in alone) > 100
+
+        def batches():
+            samples = re.findall(rb'^qing_model_batches_total\{model="names"[^}]*\} (\d+)', ask(server, "/metrics")[1], re.M)
+            return sum(map(int, samples))
+
+        before, requests = batches(), [(text, f"a longer neighbour of it: {text}") for text in texts * 3]
+        assert before == len(texts)
+        with concurrent.futures.ThreadPoolExecutor(32) as pool:
+            answers = list(pool.map(lambda each: ask(server, "/v1/models/names/tag", {"texts": each})[1], requests))
+        assert [answer["results"][0] for answer in answers] == alone * 3
+        computed = batches() - before
+        assert 0 < computed < len(requests) / 2, f"{computed} batches for {len(requests)} requests"
 
 
 def test_listings_of_the_command_name_the_task(qing, tagger):

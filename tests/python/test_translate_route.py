@@ -228,6 +228,12 @@ def test_streams_give_tokens_and_finished_texts(url):
         assert finished[i] == {"index": i} | each
         so_far = [data["text"] for name, data in found if name == "token" and data["index"] == i]
         assert len(so_far) == each["tokens"] - 1 and all(each["text"].startswith(text) for text in so_far)
+    lines = "\n\n".join([*texts, sentence(40, 4)])  # the last one in several pieces
+    (whole,) = translate(url, [lines], beam_size=1)
+    so_far = [data["text"] for name, data in events_of(url, {"texts": [lines], "beam_size": 1, "stream": True}) if name == "token"]
+    assert all(whole["text"].startswith(text) for text in so_far) and len(set(so_far)) > 20
+    assert [len(text) for text in so_far] == sorted(len(text) for text in so_far), "a text only grows"
+    assert len(so_far[-1]) > 0.8 * len(whole["text"])
     beams = events_of(url, {"texts": texts, "beam_size": 3, "stream": True})
     assert [name for name, _ in beams] == ["translation", "translation", "end"]
 

@@ -134,6 +134,35 @@ def test_logits_and_translations_are_equal(family, tmp_path):
     assert ended > 5, "translations that are all cut would not test how searches end"
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("beams", [1, 4])
+def test_alignments_are_the_cross_attentions(family, beams, tmp_path):
+    """The mean over the heads of the last layer's attention to the source, for each token of a translation."""
+    folder = tmp_path / "model"
+    make(family).save_pretrained(folder)
+    name = FAMILIES[family][0]
+    model = getattr(transformers, name).from_pretrained(folder, attn_implementation="eager").eval()
+    config = model.config
+    sources = [torch.cat([ids, torch.tensor([config.eos_token_id])]) for ids in sequences(SOURCES, [], 1)]
+    targets = sequences([1] * len(sources), [config.decoder_start_token_id], 2)
+    found = outputs(folder, sources, targets, tmp_path=tmp_path, alignment=True, num_beams=beams, max_new_tokens=20)
+    at, spread = 0, 0.0
+    for source, begin, end in zip(sources, found["offsets"][:-1], found["offsets"][1:]):
+        tokens = found["tokens"][begin:end].long()
+        ours = found["alignments"][at : at + len(tokens) * len(source)].reshape(len(tokens), len(source))
+        at += ours.numel()
+        inputs = torch.cat([torch.tensor([config.decoder_start_token_id]), tokens[:-1]])
+        with torch.no_grad():
+            theirs = model(input_ids=source[None], attention_mask=torch.ones(1, len(source)),
+                           decoder_input_ids=inputs[None], output_attentions=True).cross_attentions  # fmt: skip
+        assert len(theirs) > 1 and theirs[-1].shape[1] > 1, "a wrong layer or head would not be seen"
+        assert (ours - theirs[-1][0].mean(0)).abs().max() < 1e-5
+        spread = max(spread, theirs[-1][0].mean(0).std().item())
+    assert at == len(found["alignments"]) and spread > 0.01
+    plain = outputs(folder, sources, targets, tmp_path=tmp_path, num_beams=beams, max_new_tokens=20)
+    assert "alignments" not in plain and torch.equal(plain["tokens"], found["tokens"])
+
+
 @pytest.mark.parametrize(("file", "field", "value"), [
     ("config.json", "model_type", "pegasus"),
     ("config.json", "activation_function", "tanh"),

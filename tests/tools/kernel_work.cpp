@@ -136,6 +136,25 @@ void attentions() {
   differentiable("attention", {q, k, v}, [&] { return attention(q, k, v, offsets, 4); });
 }
 
+// The three ways in which convolutions are computed, and what stands between them in a residual network.
+void convolutions() {
+  const Tensor x = parameter({2, 32, 14, 14}), bias = parameter({32}, 3);
+  const auto convolve = [&](const std::string& name, const Shape& filters, const Conv2dOptions& options) {
+    const Tensor weight = parameter(filters, 2);
+    differentiable(name, {x, weight}, [&] { return conv2d(x, weight, {}, options); });
+  };
+  convolve("conv2d 3x3", {32, 32, 3, 3}, {.padding = 1});
+  convolve("conv2d 3x3, stride 2", {32, 32, 3, 3}, {.stride = 2, .padding = 1});
+  convolve("conv2d 1x1", {64, 32, 1, 1}, {});
+  convolve("conv2d 3x3, five filters", {5, 32, 3, 3}, {.padding = 1});
+  convolve("conv2d 3x3, depthwise", {32, 1, 3, 3}, {.padding = 1, .groups = 32});
+  const Tensor weight = parameter({32}, 4), mean = Tensor::zeros({32}), variance = Tensor::full({32}, 1);
+  differentiable("batch_norm_relu", {x, weight, bias},
+                 [&] { return batch_norm_relu(x, {}, mean, variance, weight, bias, true, 0.1, 1e-5); });
+  differentiable("max_pool2d 3x3, stride 2", {x}, [&] { return max_pool2d(x, 3, {.stride = 2, .padding = 1}); });
+  differentiable("avg_pool2d 2x2", {x}, [&] { return avg_pool2d(x, 2); });
+}
+
 template <class Optimizer, class Options> void sweep(const char* name, const Options& options) {
   const Tensor weight = parameter({65536});
   backward(weight, {.gradient = random(weight.shape(), 2)});
@@ -152,6 +171,7 @@ int main() {
   rows();
   movement();
   attentions();
+  convolutions();
   sweep<optim::AdamW>("adamw", optim::AdamWOptions{});
   sweep<optim::Sgd>("sgd", optim::SgdOptions{});
   sweep<optim::Sgd>("sgd with momentum", optim::SgdOptions{.momentum = 0.9});

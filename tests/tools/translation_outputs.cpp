@@ -1,7 +1,7 @@
 // The logits and translations of an encoder-decoder, for comparisons with transformers:
 //   translation_outputs FOLDER BATCH.safetensors OUT.safetensors KEY=VALUE...
 // The batch has ids and offsets of sources and of targets with their start tokens. The output has the logits, and the
-// tokens, offsets and scores of the translations.
+// tokens, offsets and scores of the translations; with alignment=1 also their alignments, one row behind the other.
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
@@ -39,6 +39,7 @@ void set(nn::DecodingOptions& options, const std::string& key, double value) {
   if (key == "no_repeat_ngram_size") options.no_repeat_ngram_size = whole;
   if (key == "repetition_penalty") options.repetition_penalty = value;
   if (key == "forced_bos_token_id") options.forced_bos = static_cast<int32_t>(whole);
+  if (key == "alignment") options.alignment = value != 0;
   if (key == "renormalize_logits") options.renormalize = value != 0;
 }
 
@@ -59,17 +60,22 @@ int run(int argc, char** argv) {
   std::vector<int32_t> tokens;
   std::vector<int64_t> offsets{0};
   std::vector<double> scores;
+  std::vector<float> alignments;
   for (const nn::DecodingResult& result : nn::decode(*loaded.model, requests)) {
     if (!result.error.empty()) throw ValueError(result.error);
     for (const nn::DecodedSequence& sequence : result.sequences) {
       tokens.insert(tokens.end(), sequence.tokens.begin(), sequence.tokens.end());
       offsets.push_back(std::ssize(tokens));
       scores.push_back(sequence.score);
+      if (!sequence.alignment.defined()) continue;
+      const std::span<const float> weights = sequence.alignment.span<float>();
+      alignments.insert(alignments.end(), weights.begin(), weights.end());
     }
   }
   out.tensors["tokens"] = Tensor::from<int32_t>(tokens, {std::ssize(tokens)});
   out.tensors["offsets"] = Tensor::from<int64_t>(offsets, {std::ssize(offsets)});
   out.tensors["scores"] = Tensor::from<double>(scores, {std::ssize(scores)});
+  if (!alignments.empty()) { out.tensors["alignments"] = Tensor::from<float>(alignments, {std::ssize(alignments)}); }
   nn::save_safetensors(argv[3], out);
   return 0;
 }

@@ -71,6 +71,9 @@ void write_members(JsonWriter& json, const Service& service, const Model& model,
   if (model.classifier && model.classifier->problem() != nn::Problem::single_label) {
     json.member("problem", name_of(model.classifier->problem()));
   }
+  if (const Task* task = model.classifier ? nullptr : find_task(model.served->task())) {
+    task->describe(*model.served, json);
+  }
   if (model.previous != 0) json.member("previous", std::to_string(model.previous));
   write_trial(json, model);
   if (!model.error.empty()) json.member("error", shown_reason(model.error, may_administer));

@@ -193,9 +193,10 @@ void write_image_prediction(JsonWriter& json, const nn::ImageClassifier& model, 
 }
 
 Routed::Run predict_pictures(Service& service, const Model& model, const Call& call) {
-  return [&service, model, head = picture_head(call.head)](const std::string& body, Routed::Reply reply) {
-    service.require_room(model, reply);
-    PictureRequest request = read_pictures(head, body, service.limits(model));
+  return [&service, asked = model, head = picture_head(call.head)](const std::string& body, Routed::Reply reply) {
+    service.require_room(asked, reply);
+    PictureRequest request = read_pictures(head, body, service.limits(asked));
+    const Model model = service.answering(asked, request.pictures, reply);
     const auto work =
         std::make_shared<PictureWork>(PictureWork{model, classifier_of(model), std::move(request), {}, {}, {}});
     const size_t count = work->request.pictures.size();
@@ -219,43 +220,44 @@ Routed::Run predict_pictures(Service& service, const Model& model, const Call& c
 }
 
 Routed::Run infer_pictures(Service& service, const Model& model, const Call& call) {
-  return
-      [&service, model, length = protocols::v2_header_length(call.head)](const std::string& body, Routed::Reply reply) {
-        service.require_room(model, reply);
-        protocols::V2Body read = protocols::read_v2_body(body, length, *model.served, service.limits(model));
-        const auto work = std::make_shared<TensorWork>(TensorWork{model, classifier_of(model), {}, {}, {}});
-        work->x = read_tensor(read, work->classifier->preprocessing());
-        work->request = std::move(read.request);
-        const auto images = static_cast<size_t>(work->x.size(0));
-        service.work(model,
-                     {.costs = {kPictureCost * images},
-                      .items = images,
-                      .run =
-                          [work, images](size_t) {
-                            work->predictions = work->classifier->predict_normalized(work->x);
-                            return static_cast<std::int64_t>(kPictureCost * images);
-                          },
-                      .write =
-                          [work] {
-                            const std::vector<std::string>& labels = work->classifier->labels();
-                            return protocols::write_v2(
-                                work->request, work->model, work->predictions.size(), [&](const std::string& name) {
-                                  protocols::V2Column column;
-                                  column.is_text = name == "label";
-                                  if (!column.is_text) column.width = labels.size();
-                                  for (const nn::ImagePrediction& prediction : work->predictions) {
-                                    if (column.is_text) {
-                                      column.texts.push_back(labels[static_cast<size_t>(prediction.label)]);
-                                    } else {
-                                      column.numbers.insert(column.numbers.end(), prediction.scores.begin(),
-                                                            prediction.scores.end());
-                                    }
-                                  }
-                                  return column;
-                                });
-                          }},
-                     std::move(reply));
-      };
+  return [&service, asked = model, length = protocols::v2_header_length(call.head)](const std::string& body,
+                                                                                    Routed::Reply reply) {
+    service.require_room(asked, reply);
+    const Model model = service.answering(asked, {&body, 1}, reply);
+    protocols::V2Body read = protocols::read_v2_body(body, length, *model.served, service.limits(model));
+    const auto work = std::make_shared<TensorWork>(TensorWork{model, classifier_of(model), {}, {}, {}});
+    work->x = read_tensor(read, work->classifier->preprocessing());
+    work->request = std::move(read.request);
+    const auto images = static_cast<size_t>(work->x.size(0));
+    service.work(model,
+                 {.costs = {kPictureCost * images},
+                  .items = images,
+                  .run =
+                      [work, images](size_t) {
+                        work->predictions = work->classifier->predict_normalized(work->x);
+                        return static_cast<std::int64_t>(kPictureCost * images);
+                      },
+                  .write =
+                      [work] {
+                        const std::vector<std::string>& labels = work->classifier->labels();
+                        return protocols::write_v2(
+                            work->request, work->model, work->predictions.size(), [&](const std::string& name) {
+                              protocols::V2Column column;
+                              column.is_text = name == "label";
+                              if (!column.is_text) column.width = labels.size();
+                              for (const nn::ImagePrediction& prediction : work->predictions) {
+                                if (column.is_text) {
+                                  column.texts.push_back(labels[static_cast<size_t>(prediction.label)]);
+                                } else {
+                                  column.numbers.insert(column.numbers.end(), prediction.scores.begin(),
+                                                        prediction.scores.end());
+                                }
+                              }
+                              return column;
+                            });
+                      }},
+                 std::move(reply));
+  };
 }
 
 }  // namespace qing::serve::image

@@ -22,27 +22,38 @@ constexpr std::string_view kTagResponse = R"({"type":"object","required":["model
 "type":"object","required":["type","begin","end","text","score"],"properties":{"type":{"type":"string"},
 "begin":{"type":"integer"},"end":{"type":"integer"},"text":{"type":"string"},"score":{"type":"number"}}}}}}}}})";
 
-// About as many tokens are computed at a time. Texts of one request share the work, and other requests run in between.
-constexpr size_t kPieceTokens = 512;
+// The texts of a request and what was found in them.
+class TagWork final : public SharedWork {
+ public:
+  TagWork(Model model, std::vector<std::string> texts)
+      : model_(std::move(model)),
+        tagger_(std::dynamic_pointer_cast<const nn::Tagger>(model_.served)),
+        texts_(std::move(texts)),
+        found_(texts_.size()) {}
 
-// The texts of a request in pieces, and what was found in them. Pieces write to different texts.
-struct TagWork {
-  Model model;
-  std::shared_ptr<const nn::Tagger> tagger;
-  std::vector<std::string> texts;
-  std::vector<size_t> ends;  // of each piece, in texts
-  std::vector<nn::TaggedText> found;
+  const Model& model() const { return model_; }
+  const std::vector<std::string>& texts() const { return texts_; }
+  const nn::TaggedText& found(size_t i) const { return found_[i]; }
 
-  std::int64_t compute(size_t piece) {
-    const size_t begin = piece == 0 ? 0 : ends[piece - 1];
-    std::vector<nn::TaggedText> tagged = tagger->tag(std::span(texts).subspan(begin, ends[piece] - begin));
-    std::int64_t tokens = 0;
-    for (size_t i = 0; i < tagged.size(); ++i) {
-      tokens += tagged[i].tokens;
-      found[begin + i] = std::move(tagged[i]);
+  std::vector<std::int32_t> run(std::span<const Text> texts) override {
+    std::vector<std::string> all;
+    for (const Text& text : texts) all.push_back(of(text).texts_[text.index]);
+    std::vector<nn::TaggedText> tagged = tagger_->tag(all);
+    std::vector<std::int32_t> tokens;
+    for (size_t i = 0; i < texts.size(); ++i) {
+      tokens.push_back(tagged[i].tokens);
+      of(texts[i]).found_[texts[i].index] = std::move(tagged[i]);
     }
     return tokens;
   }
+
+ private:
+  static TagWork& of(const Text& text) { return dynamic_cast<TagWork&>(*text.work); }
+
+  const Model model_;
+  const std::shared_ptr<const nn::Tagger> tagger_;
+  const std::vector<std::string> texts_;
+  std::vector<nn::TaggedText> found_;  // elements are written by several threads
 };
 
 // Three bytes are one Chinese character, and fewer than an English token has.
@@ -50,35 +61,28 @@ size_t estimated_tokens(const std::string& text) { return text.size() / 3 + 2; }
 
 using WriteTagged = std::function<HttpResponse(const TagWork&)>;
 
-void tag_texts(Service& service, const Model& model, std::vector<std::string> texts, Routed::Reply reply,
+void tag_texts(Service& service, const Model& asked, std::vector<std::string> texts, Routed::Reply reply,
                WriteTagged write) {
-  const auto work = std::make_shared<TagWork>(
-      TagWork{model, std::dynamic_pointer_cast<const nn::Tagger>(model.served), std::move(texts), {}, {}});
-  work->found.resize(work->texts.size());
+  const Model model = service.answering(asked, texts, reply);
   std::vector<size_t> costs;
-  size_t tokens = 0;
-  for (size_t i = 0; i < work->texts.size(); ++i) {
-    tokens += estimated_tokens(work->texts[i]);
-    if (tokens < kPieceTokens && i + 1 < work->texts.size()) continue;
-    costs.push_back(std::exchange(tokens, 0));
-    work->ends.push_back(i + 1);
-  }
+  for (const std::string& text : texts) costs.push_back(estimated_tokens(text));
+  const auto work = std::make_shared<TagWork>(model, std::move(texts));
   service.work(model,
                {.costs = std::move(costs),
-                .items = work->texts.size(),
-                .run = [work](size_t piece) { return work->compute(piece); },
+                .items = work->texts().size(),
+                .shared = work,
                 .write = [work, write = std::move(write)] { return write(*work); }},
                std::move(reply));
 }
 
 HttpResponse tag_response(const TagWork& work) {
   JsonWriter json;
-  json.begin_object().member("model", work.model.name).member("version", std::to_string(work.model.version));
+  json.begin_object().member("model", work.model().name).member("version", std::to_string(work.model().version));
   json.key("results").begin_array();
-  for (size_t i = 0; i < work.texts.size(); ++i) {
+  for (size_t i = 0; i < work.texts().size(); ++i) {
     json.begin_object().key("entities");
-    write_entities(json, work.found[i], work.texts[i]);
-    json.member("tokens", work.found[i].tokens).end();
+    write_entities(json, work.found(i), work.texts()[i]);
+    json.member("tokens", work.found(i).tokens).end();
   }
   json.end().end();
   return {200, json.take(), {}};
@@ -136,11 +140,11 @@ Routed::Run infer_entities(Service& service, const Model& model, const Call& cal
     protocols::V2Request request = protocols::read_v2(body, length, *model.served, service.limits(model));
     std::vector<std::string> texts = std::move(request.texts);
     tag_texts(service, model, std::move(texts), std::move(reply), [request = std::move(request)](const TagWork& work) {
-      return protocols::write_v2(request, work.model, work.texts.size(), [&](const std::string&) {
+      return protocols::write_v2(request, work.model(), work.texts().size(), [&](const std::string&) {
         protocols::V2Column column;
-        for (size_t i = 0; i < work.texts.size(); ++i) {
+        for (size_t i = 0; i < work.texts().size(); ++i) {
           JsonWriter json;
-          write_entities(json, work.found[i], work.texts[i]);
+          write_entities(json, work.found(i), work.texts()[i]);
           column.texts.push_back(json.take());
         }
         return column;

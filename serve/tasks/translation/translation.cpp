@@ -44,6 +44,13 @@ class TranslationTask final : public Task {
     }
     return lines;
   }
+  void describe(const nn::TaskModel& model, JsonWriter& json) const override {
+    json.key("directions").begin_array();
+    for (const nn::TranslationDirection& each : dynamic_cast<const nn::Translator&>(model).directions()) {
+      json.value(nn::name_of(each));
+    }
+    json.end();
+  }
   std::vector<Route> routes(Service& service) const override { return translation_routes(service); }
   Routed::Run infer(Service& service, const Model& model, const Call& call) const override {
     return infer_translations(service, model, call);

@@ -254,14 +254,16 @@ class Translations {
       const Limits limits = admit(model, reply);
       const auto asked =
           std::make_shared<protocols::V2Request>(protocols::read_v2(body, length, *model.served, limits, kOptions));
-      const Write write = [model, asked](const TranslationOutcome& outcome) {
-        return protocols::write_v2(*asked, model, outcome.translations.size(), [&](const std::string&) {
+      const Model answers = service_.answering(model, asked->texts, reply);
+      const Write write = [answers, asked](const TranslationOutcome& outcome) {
+        return protocols::write_v2(*asked, answers, outcome.translations.size(), [&](const std::string&) {
           protocols::V2Column column;
           for (const nn::Translation& each : outcome.translations) column.texts.push_back(each.text);
           return column;
         });
       };
-      begin(job_of(model, asked->parameters, std::move(asked->texts), reply), {model, nullptr, write}, limits, reply);
+      begin(job_of(answers, asked->parameters, std::move(asked->texts), reply), {answers, nullptr, write}, limits,
+            reply);
     };
   }
 
@@ -275,20 +277,22 @@ class Translations {
     return limits;
   }
 
-  void translate(const Model& model, const json::object& body, const Limits& limits, const Routed::Reply& reply) {
+  void translate(const Model& asked, const json::object& body, const Limits& limits, const Routed::Reply& reply) {
     protocols::check_members(
         body, "",
         {"texts", "source", "target", "beam_size", "length_penalty", "max_tokens", "no_repeat_ngram_size",
          "repetition_penalty", "temperature", "top_k", "top_p", "seed", "alignment", "stream"});
     const json::value* const texts = protocols::member(body, "texts");
     if (texts == nullptr) refuse_field("texts: is missing; give a list of strings");
-    TranslationJob job = job_of(model, body, protocols::texts_of(*texts, "texts", limits), reply);
+    std::vector<std::string> sources = protocols::texts_of(*texts, "texts", limits);
+    const Model model = service_.answering(asked, sources, reply);
+    TranslationJob job = job_of(model, body, std::move(sources), reply);
     job.options.alignment = protocols::flag_of(body, "", "alignment", false);
-    const auto asked = std::make_shared<TranslationJob>();
-    asked->options = job.options;
-    if (job.options.alignment) asked->texts = job.texts;
-    const Write write = [model, asked](const TranslationOutcome& outcome) { return written(outcome, model, *asked); };
-    begin(std::move(job), {model, asked, write, protocols::flag_of(body, "", "stream", false)}, limits, reply);
+    const auto kept = std::make_shared<TranslationJob>();
+    kept->options = job.options;
+    if (job.options.alignment) kept->texts = job.texts;
+    const Write write = [model, kept](const TranslationOutcome& outcome) { return written(outcome, model, *kept); };
+    begin(std::move(job), {model, kept, write, protocols::flag_of(body, "", "stream", false)}, limits, reply);
   }
 
   static TranslationJob job_of(const Model& model, const json::object& options, std::vector<std::string> texts,

@@ -16,6 +16,9 @@ struct TranslationScheduler::Text {
   nn::TranslationPlan plan;
   std::vector<nn::DecodedSequence> done;
   size_t begun = 0, finished = 0;  // pieces
+  // For clients that read along: the first piece that has not ended, and the translation of those before it.
+  size_t open = 0;
+  std::string so_far = {};
 };
 
 struct TranslationScheduler::Running {
@@ -262,6 +265,11 @@ void TranslationScheduler::take_result(Running& running, const Place& place, nn:
   }
   Text& text = running.texts.at(place.text);
   text.done[place.piece] = std::move(result.sequences.front());
+  while (running.job.on_token && text.open < text.done.size() && !text.done[text.open].tokens.empty()) {
+    const nn::TranslationPlan::Piece& piece = text.plan.pieces[text.open];
+    piece.append_to(text.so_far, running.job.translator->tokenizer().decode(text.done[text.open].tokens));
+    ++text.open;
+  }
   if (++text.finished == text.plan.pieces.size()) finish_text(running, place.text);
 }
 
@@ -275,15 +283,16 @@ void TranslationScheduler::finish_text(Running& running, size_t number) {
   if (++running.ended_texts == running.job.texts.size()) end(running, Status::kDone);
 }
 
-// The beginnings of texts that are written in one piece.
+// The beginning of each text, to the end of its first piece that is being written.
 void TranslationScheduler::report_tokens(Lane& lane) {
   for (const auto& [id, place] : lane.places) {
     const TranslationJob& job = place.running->job;
     if (!job.on_token || job.options.beam_size != 1) continue;
     const Text& text = place.running->texts.at(place.text);
-    if (text.plan.pieces.size() != 1) continue;
-    const std::vector<std::int32_t> tokens = lane.decoder.progress(id);
-    job.on_token(place.text, text.plan.pieces[0].before + lane.translator->tokenizer().decode(tokens));
+    if (place.piece != text.open) continue;
+    std::string so_far = text.so_far;
+    text.plan.pieces[text.open].append_to(so_far, lane.translator->tokenizer().decode(lane.decoder.progress(id)));
+    job.on_token(place.text, so_far);
   }
 }
 

@@ -26,9 +26,10 @@ from .files import File, Files, RowError
 from .jobs import Job, JobFailedError, Jobs
 from .model import Model
 from .partial import PartialResult
-from .tasks import Entity, ImageClass, Translation, WrongTaskError
+from .tasks import Alignment, Entity, ImageClass, Translation, WrongTaskError
 
 __all__ = [
+    "Alignment",
     "AsyncFiles",
     "AsyncMaaSClient",
     "AsyncModel",

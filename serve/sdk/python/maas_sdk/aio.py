@@ -209,20 +209,21 @@ class AsyncModel(BaseModel):
     @overload
     async def translate(self, texts: str, *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
                         max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None,
-                        progress: bool = False) -> Translation: ...  # type: ignore[overload-overlap]  # fmt: skip
+                        alignment: bool = False, progress: bool = False) -> Translation: ...  # type: ignore[overload-overlap]  # fmt: skip
 
     @overload
     async def translate(self, texts: Iterable[str], *, beam_size: Optional[int] = None,
                         length_penalty: Optional[float] = None, max_tokens: Optional[int] = None,
                         source: Optional[str] = None, target: Optional[str] = None,
-                        progress: bool = False) -> List[Translation]: ...  # fmt: skip
+                        alignment: bool = False, progress: bool = False) -> List[Translation]: ...  # fmt: skip
 
     async def translate(
         self, texts: Union[str, Iterable[str]], *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
-        max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None, progress: bool = False,
+        max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None, alignment: bool = False,
+        progress: bool = False,
     ) -> Union[Translation, List[Translation]]:  # fmt: skip
         """The same as :meth:`Model.translate`."""
-        options = translation_options(beam_size, length_penalty, max_tokens, source, target)
+        options = translation_options(beam_size, length_penalty, max_tokens, source, target, alignment)
         if isinstance(texts, str):
             return (await self._run(self._translate_call([texts], options), False))[0]  # type: ignore[no-any-return]
         return await self._run(self._translate_call(texts, options), progress)

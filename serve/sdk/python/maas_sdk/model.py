@@ -180,21 +180,23 @@ class Model(BaseModel):
     @overload
     def translate(self, texts: str, *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
                   max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None,
-                  progress: bool = False) -> Translation: ...  # type: ignore[overload-overlap]  # fmt: skip
+                  alignment: bool = False, progress: bool = False) -> Translation: ...  # type: ignore[overload-overlap]  # fmt: skip
 
     @overload
     def translate(self, texts: Iterable[str], *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
                   max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None,
-                  progress: bool = False) -> List[Translation]: ...  # fmt: skip
+                  alignment: bool = False, progress: bool = False) -> List[Translation]: ...  # fmt: skip
 
     def translate(
         self, texts: Union[str, Iterable[str]], *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
-        max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None, progress: bool = False,
+        max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None, alignment: bool = False,
+        progress: bool = False,
     ) -> Union[Translation, List[Translation]]:  # fmt: skip
         """Translates one text, or several in their order, with a model of the task "translation". ``source`` and ``target``
-        are languages such as "en" and "zh", where the model has several. What is not given is as the service has it. Texts,
-        batches and errors are as those of :meth:`predict`; :class:`WrongTaskError` for a model of another task."""
-        options = translation_options(beam_size, length_penalty, max_tokens, source, target)
+        are languages such as "en" and "zh", where the model has several. What is not given is as the service has it. With
+        ``alignment`` each translation has the decoder's attention to its source (:class:`Alignment`). Texts, batches and
+        errors are as those of :meth:`predict`; :class:`WrongTaskError` for a model of another task."""
+        options = translation_options(beam_size, length_penalty, max_tokens, source, target, alignment)
         if isinstance(texts, str):
             return self._run(self._translate_call([texts], options), False)[0]  # type: ignore[no-any-return]
         return self._run(self._translate_call(texts, options), progress)

@@ -22,26 +22,40 @@ class WrongTaskError(InvalidRequestError):
     """The model is of another task than the method. The message names the method to call."""
 
 
+class Alignment(NamedTuple):
+    """How much the tokens of a translation looked at those of a piece of its source: ``weights[i][j]`` for the tokens that
+    are ``translation[begin:end]`` of ``target[i]`` and ``text[begin:end]`` of ``source[j]``. They are the attention of the
+    decoder's last layer to the source, the mean over its heads. A row sums to at most 1: special tokens have the rest."""
+
+    source: List[Tuple[int, int]]
+    target: List[Tuple[int, int]]
+    weights: List[List[float]]
+
+
 class Translation(str):
     """A translation: a ``str`` with its ``score`` and the number of its ``tokens``. The model translates a text in pieces,
     such as its lines. The score of a piece is the sum of its tokens' log-probabilities, divided by their number to the power
     ``length_penalty``; ``score`` is the mean over the pieces. ``complete`` is false where ``max_tokens`` cut a piece.
-    ``version`` is the version of the model that answered."""
+    ``alignment`` has an :class:`Alignment` for each piece if it was asked for, and is empty otherwise. ``version`` is the
+    version of the model that answered."""
 
     score: float
     tokens: int
     version: str
     complete: bool
+    alignment: List[Alignment]
 
     def __new__(
-        cls, text: str, score: float = 0.0, tokens: int = 0, version: str = "", complete: bool = True
-    ) -> "Translation":
+        cls, text: str, score: float = 0.0, tokens: int = 0, version: str = "", complete: bool = True,
+        alignment: Iterable[Alignment] = (),
+    ) -> "Translation":  # fmt: skip
         made = super().__new__(cls, text)
         made.score, made.tokens, made.version, made.complete = float(score), int(tokens), version, bool(complete)
+        made.alignment = list(alignment)
         return made
 
     def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
-        return str(self), self.score, self.tokens, self.version, self.complete
+        return str(self), self.score, self.tokens, self.version, self.complete, self.alignment
 
 
 class Entity(NamedTuple):
@@ -82,14 +96,14 @@ def require_task(name: str, task: str, wanted: Sequence[str], call: str) -> None
 
 def translation_options(
     beam_size: Optional[int], length_penalty: Optional[float], max_tokens: Optional[int], source: Optional[str],
-    target: Optional[str],
+    target: Optional[str], alignment: bool,
 ) -> bytes:  # fmt: skip
     """The members of a request beside its texts, as JSON with a comma in front. ValueError for a number out of range."""
     for name, value, least in (("beam_size", beam_size, 1), ("max_tokens", max_tokens, 1)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise ValueError(f"translate: {name} is {value!r}; it must be a whole number of at least {least}")
     options = {"beam_size": beam_size, "length_penalty": length_penalty, "max_tokens": max_tokens, "source": source,
-               "target": target}  # fmt: skip
+               "target": target, "alignment": alignment or None}  # fmt: skip
     return options_json(options)
 
 
@@ -134,7 +148,10 @@ def _read(model: str, answer: Any, member: str, count: int, make: Any) -> List[A
 
 def translations_of(answer: Any, count: int, model: str) -> List[Translation]:
     def made(item: Any, version: str) -> Translation:
-        return Translation(item["text"], item.get("score", 0.0), item.get("tokens", 0), version, item.get("complete", True))
+        pieces = [Alignment([(int(a), int(b)) for a, b in piece["source"]], [(int(a), int(b)) for a, b in piece["target"]],
+                             [[float(weight) for weight in row] for row in piece["weights"]])
+                  for piece in item.get("alignment", [])]  # fmt: skip
+        return Translation(item["text"], item.get("score", 0.0), item.get("tokens", 0), version, item.get("complete", True), pieces)
 
     return _read(model, answer, "translations", count, made)
 
