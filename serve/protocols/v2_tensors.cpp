@@ -94,7 +94,8 @@ const json::object* parameters_of(const json::object& object, std::string_view f
 void check_content_type(const json::object* parameters, std::string_view field, const nn::TaskModel& model) {
   const json::value* type = parameters == nullptr ? nullptr : member(*parameters, "content_type");
   const std::string_view wanted = model.inputs().front().datatype == "BYTES" ? "str" : "np";
-  if (type != nullptr && *type != wanted) refuse_field(fmt::format("{}.content_type: must be {}", field, wanted));
+  if (type != nullptr && *type != json::string_view(wanted))
+    refuse_field(fmt::format("{}.content_type: must be {}", field, wanted));
 }
 
 bool parameter(const json::object* parameters, std::string_view name) {

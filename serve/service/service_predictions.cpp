@@ -21,7 +21,8 @@ HttpResponse internal_error(std::string_view type) {
   return error_response(500, "internal", "the model failed on this request; see the server's log");
 }
 
-HttpResponse failure(const std::exception_ptr& error) {
+// `input` is the field of the request that holds what the model reads.
+HttpResponse failure(const std::exception_ptr& error, std::string_view input = "input") {
   try {
     std::rethrow_exception(error);
   } catch (const Refusal& refusal) { return refusal.response(); } catch (const nn::ModelError&) {
@@ -29,8 +30,9 @@ HttpResponse failure(const std::exception_ptr& error) {
   } catch (const DataError&) {
     return error_response(
         422, "unacceptable_text",
-        "the model refuses an input: a text that is not UTF-8 or has no tokens, or data that it cannot "
-        "read; correct it");
+        fmt::format("{}: the model refuses a text that is not UTF-8 or has no tokens, or data that it "
+                    "cannot read; correct it",
+                    input));
   } catch (const ShapeError&) { return internal_error("ShapeError"); } catch (const ValueError&) {
     return internal_error("ValueError");
   } catch (const Error&) { return internal_error("Error"); } catch (const std::bad_alloc&) {
@@ -67,7 +69,7 @@ void check(const nn::Prediction& prediction, const nn::TextClassifier& classifie
   }
 }
 
-HttpResponse status_response(const BatchResult& result, const Limits& limits) {
+HttpResponse status_response(const BatchResult& result, const Limits& limits, std::string_view input = "input") {
   switch (result.status) {
     case BatchResult::Status::kExpired:
       return error_response(504, "deadline",
@@ -77,7 +79,7 @@ HttpResponse status_response(const BatchResult& result, const Limits& limits) {
       return unavailable("queue_full",
                          "the queue is full, and other keys with less queued work went first; try again later",
                          limits.retry_after_seconds);
-    case BatchResult::Status::kFailed: return failure(result.error);
+    case BatchResult::Status::kFailed: return failure(result.error, input);
     default:  // kStopped, or kCancelled, whose response is never read
       return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
   }
@@ -103,7 +105,7 @@ struct Pending {
 
 HttpResponse result_response(const Pending& pending, const BatchResult& result, const Limits& limits,
                              const std::function<void(const Answer&)>& seen) {
-  if (result.status != BatchResult::Status::kDone) return status_response(result, limits);
+  if (result.status != BatchResult::Status::kDone) return status_response(result, limits, "texts");
   try {
     for (const nn::Prediction& prediction : result.predictions) check(prediction, *pending.job.model.classifier);
     const Answer answer{pending.job.model, result.predictions, pending.explanations, pending.job.texts};

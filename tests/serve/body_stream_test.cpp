@@ -125,7 +125,7 @@ TEST_F(BodyStreamTest, AClientThatDoesNotReadIsCutOff) {
 
 // A piece may be larger than what the system buffers of a connection, and than what a client may leave unread.
 TEST_F(BodyStreamTest, ALargePieceArrivesWhole) {
-  limits.write_time = std::chrono::seconds(30);
+  limits.write_time = limits.idle_time = std::chrono::seconds(30);
   start();
   RawClient client(transport->port());
   client.send("GET / HTTP/1.0\r\n\r\n");
