@@ -83,7 +83,7 @@ def t5_tokenizer(folder, texts):
     return transformers.T5Tokenizer.from_pretrained(folder)
 
 
-def nllb_tokenizer(folder, texts):
+def nllb_tokenizer(folder, texts, **settings):
     """tokenizer.json and tokenizer_config.json, as NllbTokenizer saves them."""
     made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>", fuse_unk=True))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
@@ -93,7 +93,7 @@ def nllb_tokenizer(folder, texts):
     )
     model = json.loads(made.to_str())["model"]
     tokenizer = transformers.NllbTokenizer(
-        vocab=model["vocab"], merges=[tuple(merge) for merge in model["merges"]], model_max_length=1024
+        vocab=model["vocab"], merges=[tuple(merge) for merge in model["merges"]], model_max_length=1024, **settings
     )
     tokenizer.save_pretrained(folder)
     return tokenizer

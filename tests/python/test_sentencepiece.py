@@ -101,6 +101,7 @@ CLASSES = {
     "t5": lambda folder: t5_tokenizer(folder, TRAINING),
     "mbart": lambda folder: mbart_tokenizer(folder, TRAINING),
     "nllb": lambda folder: nllb_tokenizer(folder, TRAINING),
+    "nllb, legacy": lambda folder: nllb_tokenizer(folder, TRAINING, legacy_behaviour=True),
 }
 
 
