@@ -131,7 +131,7 @@ Translator::Tags Translator::tags(const TranslationDirection& direction) const {
 
 Encoding Translator::encode(std::string_view text, const Tags& tags) const {
   Encoding encoded = tokenizer_.encode(text);
-  if (tags.source >= 0) encoded.ids.front() = tags.source;
+  if (tags.source >= 0) (languages_.source_last ? encoded.ids.back() : encoded.ids.front()) = tags.source;
   return encoded;
 }
 
@@ -142,8 +142,10 @@ void Translator::add_line(std::string_view text, size_t begin, size_t end, const
   // A long line is cut by its first bytes, so that it is not encoded as often as it is cut.
   const std::string_view first = first_characters(line, static_cast<size_t>(room) * kBytesOfToken);
   Encoding encoded = encode(first, tags);
+  const size_t behind = languages_.source_last ? 1 : 0;  // the end token
   const auto ends_with_end = [&](const Encoding& each) {
-    return !each.ids.empty() && each.ids.back() == model_->config().eos_id;
+    const auto size = each.ids.size();
+    return size > behind && each.ids[size - 1 - behind] == model_->config().eos_id;
   };
   const auto tokens_of = [&](const Encoding& each) {
     return std::ssize(each.ids) + std::ssize(tags.target) + (ends_with_end(each) ? 0 : 1);

@@ -103,7 +103,7 @@ class Translator final : public TaskModel {
 
  private:
   // The tokens that name languages in a source: `target` in front of the tokenizer's own, `source` in place of the
-  // first of them, or -1.
+  // first or the last of them, or -1.
   struct Tags {
     std::vector<int32_t> target;
     int32_t source = -1;

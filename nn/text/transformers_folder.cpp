@@ -184,19 +184,17 @@ class Builder {
     }
   }
 
-  // The token of the source's language in front, if the model has one, and the end token behind.
+  // The end token behind a text, and the token of the source's language in front of it or behind both.
   PostProcessing translation_processing() const {
-    std::vector<int32_t> front;
-    if (languages_.use == LanguageTokens::Use::kBoth) {
-      const int32_t source = languages_.find(languages_.source);
-      if (source >= 0) front.push_back(source);
-    }
-    const int32_t end = id(NamedToken::kEos);
+    std::vector<int32_t> front, end{id(NamedToken::kEos)};
+    const int32_t source =
+        languages_.use == LanguageTokens::Use::kBoth ? languages_.find(languages_.source) : int32_t{-1};
+    if (source >= 0) (languages_.source_last ? end : front).push_back(source);
     const bool ends_both = settings_.tokenizer_class == TokenizerClass::kT5;
-    PostProcessing result{.single = {{-1, front, 0}, {0, {}, 0}, {-1, {end}, 0}},
-                          .pair = {{-1, front, 0}, {0, {}, 0}, {-1, {}, 0}, {1, {}, 0}, {-1, {end}, 0}}};
-    if (ends_both) result.pair[2].ids = {end};
-    return result;
+    return {
+        .single = {{-1, front, 0}, {0, {}, 0}, {-1, end, 0}},
+        .pair = {
+            {-1, front, 0}, {0, {}, 0}, {-1, ends_both ? end : std::vector<int32_t>{}, 0}, {1, {}, 0}, {-1, end, 0}}};
   }
 
   // First the added tokens that are not there yet, then named and other special tokens that are none of them.

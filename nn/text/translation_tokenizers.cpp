@@ -226,16 +226,13 @@ class TranslationBuilder {
     }
     metaspace(!fifty);
     add_languages(names, "en_XX");
+    result_.languages.source_last = !fifty;
   }
 
   void nllb() {
     if (tokenizer_ == nullptr) {
       throw DataError(fmt::format("{}: NllbTokenizer needs a {}; save the tokenizer with transformers",
                                   files_.directory().string(), kTokenizerFile));
-    }
-    if (settings_.legacy_behaviour) {
-      throw DataError(fmt::format("{}: legacy_behaviour: true is not supported; only false is",
-                                  files_.path(kTokenizerConfigFile).string()));
     }
     const JsonCursor stage = tokenizer_->cursor()["model"];
     BpeOptions options;
@@ -265,6 +262,7 @@ class TranslationBuilder {
     }
     const std::string own = "eng_Latn";
     add_languages({names.begin(), names.end()}, names.contains(own) ? own : *names.begin());
+    result_.languages.source_last = settings_.legacy_behaviour;
   }
 
   void t5() {

@@ -4,6 +4,7 @@ import io
 import json
 
 import sentencepiece
+import tokenizers
 import torch
 import transformers
 
@@ -80,6 +81,36 @@ def t5_tokenizer(folder, texts):
     settings = {"tokenizer_class": "T5Tokenizer", "model_max_length": 512, "extra_ids": 20}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
     return transformers.T5Tokenizer.from_pretrained(folder)
+
+
+def nllb_tokenizer(folder, texts, **settings):
+    """tokenizer.json and tokenizer_config.json, as NllbTokenizer saves them."""
+    made = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token="<unk>", fuse_unk=True))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    names = ["<s>", "<pad>", "</s>", "<unk>"]
+    made.train_from_iterator(
+        texts, tokenizers.trainers.BpeTrainer(vocab_size=2600, special_tokens=names, show_progress=False)
+    )
+    model = json.loads(made.to_str())["model"]
+    tokenizer = transformers.NllbTokenizer(
+        vocab=model["vocab"], merges=[tuple(merge) for merge in model["merges"]], model_max_length=1024, **settings
+    )
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def mbart_tokenizer(folder, texts):
+    """MBartTokenizer, of 25 languages, with the pieces of SentencePiece in tokenizer.json."""
+    made = folder / "made"
+    made.mkdir(parents=True)
+    pieces = train(made / "sentencepiece.bpe.model", texts, **FAIRSEQ)
+    names = transformers.models.mbart.tokenization_mbart.FAIRSEQ_LANGUAGE_CODES
+    vocab = [(name, 0.0) for name in ("<s>", "<pad>", "</s>", "<unk>")]
+    vocab += [(pieces.id_to_piece(i), pieces.get_score(i)) for i in range(3, pieces.get_piece_size())]
+    vocab += [(name, 0.0) for name in [*names, "<mask>"]]
+    tokenizer = transformers.MBartTokenizer(vocab=vocab, model_max_length=1024)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
 
 
 SMALL = dict(d_model=32, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2, decoder_attention_heads=2,

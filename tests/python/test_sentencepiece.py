@@ -16,6 +16,8 @@ from sentencepiece_models import (  # noqa: E402
     m2m100_tokenizer,
     marian_tokenizer,
     mbart50_tokenizer,
+    mbart_tokenizer,
+    nllb_tokenizer,
     t5_tokenizer,
     train,
 )
@@ -97,6 +99,9 @@ CLASSES = {
     "m2m100": lambda folder: m2m100_tokenizer(folder, TRAINING),
     "mbart50": lambda folder: mbart50_tokenizer(folder, TRAINING),
     "t5": lambda folder: t5_tokenizer(folder, TRAINING),
+    "mbart": lambda folder: mbart_tokenizer(folder, TRAINING),
+    "nllb": lambda folder: nllb_tokenizer(folder, TRAINING),
+    "nllb, legacy": lambda folder: nllb_tokenizer(folder, TRAINING, legacy_behaviour=True),
 }
 
 

@@ -14,6 +14,8 @@ from sentencepiece_models import (  # noqa: E402
     m2m100_tokenizer,
     marian_tokenizer,
     mbart50_tokenizer,
+    mbart_tokenizer,
+    nllb_tokenizer,
     random_model,
     t5_tokenizer,
 )
@@ -50,6 +52,22 @@ def mbart50(folder):
     return tokenizer, random_model("MBartForConditionalGeneration", config, 3)
 
 
+def nllb(folder):
+    tokenizer = nllb_tokenizer(folder, TRAINING)
+    config = transformers.M2M100Config(
+        **SMALL, vocab_size=len(tokenizer), max_position_embeddings=1024, decoder_start_token_id=2
+    )
+    return tokenizer, random_model("M2M100ForConditionalGeneration", config, 5)
+
+
+def mbart(folder):
+    tokenizer = mbart_tokenizer(folder, TRAINING)
+    config = transformers.MBartConfig(
+        **SMALL, vocab_size=len(tokenizer), max_position_embeddings=1024, decoder_start_token_id=2
+    )
+    return tokenizer, random_model("MBartForConditionalGeneration", config, 6)
+
+
 def t5(folder):
     tokenizer = t5_tokenizer(folder, TRAINING)
     config = transformers.T5Config(
@@ -74,7 +92,12 @@ def translated(qing, folder, texts, beams, *arguments):
     return [json.loads(line)["translation"] for line in told.stdout.split("\n") if line]
 
 
-MULTILINGUAL = {"m2m100": (m2m100, ("en", "zh"), ("de", "fr")), "mbart50": (mbart50, ("en_XX", "zh_CN"), ("de_DE", "hi_IN"))}
+MULTILINGUAL = {
+    "m2m100": (m2m100, ("en", "zh"), ("de", "fr")),
+    "mbart50": (mbart50, ("en_XX", "zh_CN"), ("de_DE", "hi_IN")),
+    "mbart": (mbart, ("en_XX", "zh_CN"), ("de_DE", "hi_IN")),
+    "nllb": (nllb, ("eng_Latn", "zho_Hans"), ("deu_Latn", "fra_Latn")),
+}
 
 
 @pytest.mark.parametrize("family", MULTILINGUAL)
@@ -152,7 +175,8 @@ def test_a_server_translates_into_the_language_of_the_request(qing, tmp_path):
     _, model = m2m100(tmp_path / "models/m2m/1")
     model.save_pretrained(tmp_path / "models/m2m/1")
     expected = {
-        language: translated(qing, tmp_path / "models/m2m/1", TEXTS[:8], 2, "--to", language) for language in ("de", "zh")
+        language: translated(qing, tmp_path / "models/m2m/1", TEXTS[:8], 2, "--to", language)
+        for language in ("de", "zh")
     }
     with served(qing, tmp_path / "models") as endpoint:
         url = endpoint + "/v1/models/m2m/translate"

@@ -1,0 +1,98 @@
+// qing's side of benchmarks/translation_training_vs_pytorch. Trains an encoder-decoder of transformers on batches of
+// pairs of token ids. Prints a JSON object with the losses of all steps, the real tokens (of sources and targets) per
+// second after the warm-up, and the peak memory.
+//
+//   translation_training_qing MODEL BATCHES WARM STEPS LR DROPOUT SMOOTHING
+#include <fmt/format.h>
+#include <qing/nn/formats/safetensors.h>
+#include <qing/nn/models/translation_import.h>
+#include <qing/optim/optimizer.h>
+#include <qing/optim/training/trainer.h>
+#include <sys/resource.h>
+
+#include <exception>
+#include <iostream>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace qing;
+
+constexpr double kClip = 1.0;
+constexpr uint64_t kSeed = 42;
+
+std::vector<std::span<const int32_t>> sequences(const nn::SafetensorsFile& file, const std::string& name) {
+  const auto ids = file.tensors.at(name).span<int32_t>();
+  const auto offsets = file.tensors.at(name + "_offsets").span<int64_t>();
+  std::vector<std::span<const int32_t>> all;
+  for (size_t s = 0; s + 1 < offsets.size(); ++s) {
+    all.push_back(ids.subspan(static_cast<size_t>(offsets[s]), static_cast<size_t>(offsets[s + 1] - offsets[s])));
+  }
+  return all;
+}
+
+// As in qing train, biases and norms have no weight decay, and the fixed bias of the logits is not trained.
+std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups_of(nn::Module& model, double lr) {
+  std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups = {{{}, {.lr = lr}},
+                                                                    {{}, {.lr = lr, .weight_decay = 0}}};
+  for (const auto& [name, parameter] : model.named_parameters()) {
+    if (name != "output.bias") groups[parameter.dim() > 1 ? 0 : 1].parameters.push_back(parameter);
+  }
+  return groups;
+}
+
+void run(std::span<char*> arguments) {
+  if (arguments.size() != 7) {
+    throw ValueError("translation_training_qing: MODEL BATCHES WARM STEPS LR DROPOUT SMOOTHING");
+  }
+  const nn::PretrainedTranslation loaded = nn::load_pretrained_translation(arguments[0], std::stod(arguments[5]));
+  nn::TranslationModel& model = *loaded.model;
+  const nn::SafetensorsFile file = nn::load_safetensors(arguments[1]);
+  std::vector<nn::TranslationBatch> batches;
+  for (size_t i = 0; file.tensors.contains(fmt::format("source_{}", i)); ++i) {
+    batches.push_back(nn::TranslationBatch::of(sequences(file, fmt::format("source_{}", i)),
+                                               sequences(file, fmt::format("target_{}", i)), model.config().start_id));
+  }
+  const int64_t warm = std::stoll(arguments[2]), steps = std::stoll(arguments[3]);
+  const double smoothing = std::stod(arguments[6]);
+  model.set_requires_grad(true);
+  model.train();
+  optim::AdamW optimizer(groups_of(model, std::stod(arguments[4])));
+  Generator rng(kSeed);
+  std::vector<double> losses;
+  int64_t tokens = 0;
+  double warm_seconds = 0, seconds = 0;
+  optim::TrainerOptions options{.max_epochs = 0, .max_steps = warm + steps, .clip_norm = kClip};
+  options.rng = &rng;
+  options.on_step = [&](const optim::TrainerProgress& now) {
+    losses.push_back(now.loss);
+    if (now.step == warm) warm_seconds = now.seconds, tokens = 0;
+    seconds = now.seconds - warm_seconds;
+    return true;
+  };
+  const auto loss = [&](const nn::TranslationBatch& batch) {
+    tokens += batch.source.tokens() + batch.target.tokens();
+    return model.loss(batch, smoothing, &rng);
+  };
+  optim::Trainer(model, optimizer, optim::losses_of(batches, loss), options).run();
+
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  fmt::print(
+      "{{\"tokens_per_second\": {:.1f}, \"seconds\": {:.4f}, \"tokens\": {}, \"peak_rss_bytes\": {}, \"losses\": "
+      "[{:.9g}]}}\n",
+      static_cast<double>(tokens) / seconds, seconds, tokens, usage.ru_maxrss * 1024, fmt::join(losses, ", "));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run({argv + 1, static_cast<size_t>(argc - 1)});
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+  }
+}
