@@ -62,6 +62,7 @@ def test_a_text_is_translated_and_its_words_point_to_the_source(page, endpoint, 
     (piece,) = answer["translations"][0]["alignment"]
     source_words = [(0, 4), (5, 8), (9, 13), (13, 14)]
     page.run("document.querySelector('#translation .word').focus()")
+    found_shares = False
     for i, word in enumerate(words):
         begin = len("".join(words[:i]))
         rows = [k for k, (a, b) in enumerate(piece["target"]) if begin <= a and b <= begin + len(word)]
@@ -75,12 +76,14 @@ def test_a_text_is_translated_and_its_words_point_to_the_source(page, endpoint, 
         for mine, theirs in zip(shown, expected):
             assert (mine is None) == (theirs is None)
             assert mine is None or abs(int(mine[:-1]) - int(theirs[:-1])) <= 1
-        assert any(shown) and word in page.text("#aligned-said") and "%" in page.text("#aligned-said")
+        told = page.text("#aligned-said")
+        assert word in told and ("%" in told) == any(shown)
+        found_shares = found_shares or any(shown)
         if i == 1:
             page.screenshot(screenshots / "translation.png")
             page.resize(1200, 900)
         page.press(RIGHT)
-    assert page.console() == []
+    assert found_shares and page.console() == []
 
 
 def test_words_are_reached_by_keys_and_by_pointing(page):

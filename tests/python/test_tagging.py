@@ -258,7 +258,7 @@ def test_scores_that_are_not_finite_are_the_models_fault(qing, tagger, tmp_path)
 def test_texts_of_several_requests_share_batches(qing, tagger):
     """And each is answered as it is alone."""
     texts = [" ".join(words) for words, _ in sentences(120, HELD, seed=21)]
-    with served(qing, tagger[0].parents[1], texts, "--threads", 1) as server:
+    with served(qing, tagger[0].parents[1], texts) as server:
         alone = [ask(server, "/v1/models/names/tag", {"texts": [text]})[1]["results"][0] for text in texts]
         assert sum(len(result["entities"]) for result in alone) > 100
 

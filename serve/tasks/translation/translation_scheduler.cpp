@@ -1,6 +1,7 @@
 #include <qing/serve/tasks/translation/translation_scheduler.h>
 
 #include <algorithm>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -10,6 +11,17 @@
 namespace qing::serve::translation {
 
 using Status = TranslationOutcome::Status;
+
+namespace {
+
+// The last token may end within a character, which a decoder of bytes shows as U+FFFD until the next token is there.
+std::string without_half_characters(std::string text) {
+  constexpr std::string_view kUnknown = "\xEF\xBF\xBD";
+  while (text.ends_with(kUnknown)) text.resize(text.size() - kUnknown.size());
+  return text;
+}
+
+}  // namespace
 
 // A text of a request, from its first piece to its last.
 struct TranslationScheduler::Text {
@@ -291,7 +303,8 @@ void TranslationScheduler::report_tokens(Lane& lane) {
     const Text& text = place.running->texts.at(place.text);
     if (place.piece != text.open) continue;
     std::string so_far = text.so_far;
-    text.plan.pieces[text.open].append_to(so_far, lane.translator->tokenizer().decode(lane.decoder.progress(id)));
+    text.plan.pieces[text.open].append_to(
+        so_far, without_half_characters(lane.translator->tokenizer().decode(lane.decoder.progress(id))));
     job.on_token(place.text, so_far);
   }
 }
