@@ -41,6 +41,7 @@ nn::RowOptions rows_to_predict(const nn::DatasetOptions& options, bool several) 
   rows.keeps_fields = true;
   rows.label_separator = '|';     // labels do not count, so that nothing needs to be guessed
   rows.several_labels = several;  // fastText's lines may have more than one then
+  rows.guesses_label_columns = false;
   return rows;
 }
 
@@ -77,6 +78,7 @@ std::string task_of(const PredictFile& a) {
        {a.table.text_column, a.table.delimiter, a.table.encoding, a.table.sheet, a.table.bad_rows}) {
     parts.push_back(part);
   }
+  parts.insert(parts.end(), a.label_columns.begin(), a.label_columns.end());
   std::vector<std::string> files;
   for (const fs::directory_entry& entry : entries_of(a.model)) {
     if (!entry.is_regular_file()) continue;
@@ -144,12 +146,23 @@ class FilePrediction {
     std::vector<std::string> columns;
     switch (model_.problem()) {
       case nn::Problem::regression: return {"value"};
-      case nn::Problem::multi_label: columns = {"label"}; break;
+      case nn::Problem::multi_label:
+        columns = a_.label_columns.empty() ? std::vector<std::string>{"label"} : a_.label_columns;
+        break;
       case nn::Problem::ordinal: columns = {"label", "score", "value"}; break;
       default: columns = {"label", "score"};
     }
     for (const std::string& label : model_.labels()) columns.push_back("score_" + label);
     return columns;
+  }
+
+  std::vector<AddedValue> values_of_labels(const std::vector<std::string>& predicted) const {
+    if (a_.label_columns.empty()) return {{nn::joined_labels(predicted), false}};
+    std::vector<AddedValue> values;
+    for (const std::string& label : a_.label_columns) {
+      values.push_back({std::ranges::count(predicted, label) > 0 ? "1" : "0", true});
+    }
+    return values;
   }
 
   // In the order of the columns.
@@ -159,7 +172,7 @@ class FilePrediction {
     switch (model_.problem()) {
       case nn::Problem::regression: return {number(prediction.scores.front())};
       case nn::Problem::multi_label:
-        values = {{nn::joined_labels(names_of_labels(model_.labels(), prediction.labels)), false}};
+        values = values_of_labels(names_of_labels(model_.labels(), prediction.labels));
         break;
       default: {
         const auto label = static_cast<size_t>(prediction.label);
@@ -238,11 +251,30 @@ class FilePrediction {
 
 }  // namespace
 
+namespace {
+
+void check_label_columns(const PredictFile& a, const nn::TextClassifier& model) {
+  if (a.label_columns.empty()) return;
+  cli::check_label_columns({.label_columns = a.label_columns}, model.problem());
+  check_names("--label-columns", a.label_columns);
+  if (output_format_of(a.out) == OutputFormat::text) {
+    throw UsageError("--label-columns: a .txt of --out has no columns; name it .csv, .tsv, .jsonl, .json or .xlsx");
+  }
+  for (const std::string& label : a.label_columns) {
+    if (std::ranges::count(model.labels(), label) > 0) continue;
+    throw UsageError(fmt::format("--label-columns: the model has no label '{}'; its labels are {}", label,
+                                 fmt::join(model.labels(), ", ")));
+  }
+}
+
+}  // namespace
+
 void predict_file(const PredictFile& a) {
   output_format_of(a.out);  // refuses before the model is loaded
   std::error_code absent;
   if (fs::equivalent(a.file, a.out, absent)) throw UsageError("--out is the file of --file; give another one");
   const auto model = nn::TextClassifier::load(a.model, a.precision);
+  check_label_columns(a, *model);
   FilePrediction(a, *model).run();
 }
 
