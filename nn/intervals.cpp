@@ -36,12 +36,35 @@ Interval middle_share(std::vector<double> values, double level) {
   return {at((1 - level) / 2), at((1 + level) / 2)};
 }
 
+namespace {
+
+void check_resamples(int64_t resamples, double level) {
+  if (resamples >= 1 && level > 0 && level < 1) return;
+  throw ValueError(
+      fmt::format("bootstrap: {} resamples at level {}; they must be at least 1 and in (0, 1)", resamples, level));
+}
+
+}  // namespace
+
+std::vector<double> values_on_resamples(int64_t examples, int64_t resamples, double level, uint64_t seed,
+                                        const std::function<double(std::span<const int64_t>)>& value_of) {
+  check_resamples(resamples, level);
+  std::vector<double> values(static_cast<size_t>(resamples));
+  parallel_for(resamples, 1, [&](int64_t begin, int64_t end) {
+    Tensor draws = Tensor::empty({examples}, DType::i64);
+    for (int64_t i = begin; i < end; ++i) {
+      Generator rng;
+      rng.restore(seed, static_cast<uint64_t>(i));
+      rng.fill_integers(draws, 0, examples);
+      values[static_cast<size_t>(i)] = value_of(draws.span<int64_t>());
+    }
+  });
+  return values;
+}
+
 Interval bootstrap_interval(const ConfusionMatrix& matrix, const std::function<double(const ConfusionMatrix&)>& metric,
                             int64_t resamples, double level, uint64_t seed) {
-  if (resamples < 1 || !(level > 0 && level < 1)) {
-    throw ValueError(fmt::format("bootstrap_interval: {} resamples at level {}; they must be at least 1 and in (0, 1)",
-                                 resamples, level));
-  }
+  check_resamples(resamples, level);
   if (matrix.total() == 0) return {};
   std::vector<std::pair<int32_t, int32_t>> examples;
   for (int64_t row = 0; row < matrix.labels(); ++row) {
@@ -50,22 +73,16 @@ Interval bootstrap_interval(const ConfusionMatrix& matrix, const std::function<d
       examples.insert(examples.end(), static_cast<size_t>(matrix.count(row, column)), cell);
     }
   }
-  std::vector<double> values(static_cast<size_t>(resamples));
-  parallel_for(resamples, 1, [&](int64_t begin, int64_t end) {
-    Tensor draws = Tensor::empty({matrix.total()}, DType::i64);
-    for (int64_t i = begin; i < end; ++i) {
-      Generator rng;
-      rng.restore(seed, static_cast<uint64_t>(i));
-      rng.fill_integers(draws, 0, matrix.total());
-      ConfusionMatrix resample(matrix.labels());
-      for (const int64_t draw : draws.span<int64_t>()) {
-        const auto [row, column] = examples[static_cast<size_t>(draw)];
-        resample.add(row, column);
-      }
-      values[static_cast<size_t>(i)] = metric(resample);
-    }
-  });
-  return middle_share(std::move(values), level);
+  return middle_share(values_on_resamples(matrix.total(), resamples, level, seed,
+                                          [&](std::span<const int64_t> draws) {
+                                            ConfusionMatrix resample(matrix.labels());
+                                            for (const int64_t draw : draws) {
+                                              const auto [row, column] = examples[static_cast<size_t>(draw)];
+                                              resample.add(row, column);
+                                            }
+                                            return metric(resample);
+                                          }),
+                      level);
 }
 
 }  // namespace qing::nn

@@ -9,34 +9,12 @@
 #include <utility>
 
 #include <qing/tensor/errors.h>
-#include <qing/tensor/random.h>
-#include <qing/tensor/threads.h>
 
 namespace qing::nn {
 namespace {
 
 double share_of_counts(int64_t part, int64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
-}
-
-// The examples of each resample are draws of (seed, number of the resample) alone.
-std::vector<double> on_resamples(int64_t examples, int64_t resamples, double level, uint64_t seed,
-                                 const std::function<double(std::span<const int64_t>)>& value_of) {
-  if (resamples < 1 || !(level > 0 && level < 1)) {
-    throw ValueError(
-        fmt::format("bootstrap: {} resamples at level {}; they must be at least 1 and in (0, 1)", resamples, level));
-  }
-  std::vector<double> values(static_cast<size_t>(resamples));
-  parallel_for(resamples, 1, [&](int64_t begin, int64_t end) {
-    Tensor draws = Tensor::empty({examples}, DType::i64);
-    for (int64_t i = begin; i < end; ++i) {
-      Generator rng;
-      rng.restore(seed, static_cast<uint64_t>(i));
-      rng.fill_integers(draws, 0, examples);
-      values[static_cast<size_t>(i)] = value_of(draws.span<int64_t>());
-    }
-  });
-  return values;
 }
 
 MultiLabelCounts label_counts_of(std::span<const LabelSets> examples, std::span<const int64_t> chosen, int64_t labels) {
@@ -133,10 +111,11 @@ Interval bootstrap_interval(std::span<const LabelSets> examples, int64_t labels,
                             const std::function<double(const MultiLabelCounts&)>& metric, int64_t resamples,
                             double level, uint64_t seed) {
   if (examples.empty()) return {};
-  return middle_share(
-      on_resamples(std::ssize(examples), resamples, level, seed,
-                   [&](std::span<const int64_t> draws) { return metric(label_counts_of(examples, draws, labels)); }),
-      level);
+  return middle_share(values_on_resamples(std::ssize(examples), resamples, level, seed,
+                                          [&](std::span<const int64_t> draws) {
+                                            return metric(label_counts_of(examples, draws, labels));
+                                          }),
+                      level);
 }
 
 Interval bootstrap_difference(std::span<const LabelSets> first, std::span<const LabelSets> second, int64_t labels,
@@ -147,11 +126,11 @@ Interval bootstrap_difference(std::span<const LabelSets> first, std::span<const 
         fmt::format("bootstrap_difference: {} and {} examples; both must be the same", first.size(), second.size()));
   }
   if (first.empty()) return {};
-  return middle_share(on_resamples(std::ssize(first), resamples, level, seed,
-                                   [&](std::span<const int64_t> draws) {
-                                     return metric(label_counts_of(second, draws, labels)) -
-                                            metric(label_counts_of(first, draws, labels));
-                                   }),
+  return middle_share(values_on_resamples(std::ssize(first), resamples, level, seed,
+                                          [&](std::span<const int64_t> draws) {
+                                            return metric(label_counts_of(second, draws, labels)) -
+                                                   metric(label_counts_of(first, draws, labels));
+                                          }),
                       level);
 }
 

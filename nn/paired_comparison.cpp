@@ -5,11 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <vector>
+#include <iterator>
 
 #include <qing/tensor/errors.h>
-#include <qing/tensor/random.h>
-#include <qing/tensor/threads.h>
 
 namespace qing::nn {
 
@@ -57,29 +55,17 @@ double mcnemar_p_value(const Discordant& counts) {
 Interval bootstrap_difference(std::span<const PairedOutcome> outcomes, int64_t labels,
                               const std::function<double(const ConfusionMatrix&)>& metric, int64_t resamples,
                               double level, uint64_t seed) {
-  if (resamples < 1 || !(level > 0 && level < 1)) {
-    throw ValueError(fmt::format(
-        "bootstrap_difference: {} resamples at level {}; they must be at least 1 and in (0, 1)", resamples, level));
-  }
-  if (outcomes.empty()) return {};
-  const auto total = static_cast<int64_t>(outcomes.size());
-  std::vector<double> values(static_cast<size_t>(resamples));
-  parallel_for(resamples, 1, [&](int64_t begin, int64_t end) {
-    Tensor draws = Tensor::empty({total}, DType::i64);
-    for (int64_t i = begin; i < end; ++i) {
-      Generator rng;
-      rng.restore(seed, static_cast<uint64_t>(i));
-      rng.fill_integers(draws, 0, total);
-      ConfusionMatrix first(labels), second(labels);
-      for (const int64_t draw : draws.span<int64_t>()) {
-        const PairedOutcome& outcome = outcomes[static_cast<size_t>(draw)];
-        first.add(outcome.expected, outcome.first);
-        second.add(outcome.expected, outcome.second);
-      }
-      values[static_cast<size_t>(i)] = metric(second) - metric(first);
+  const auto difference = [&](std::span<const int64_t> draws) {
+    ConfusionMatrix first(labels), second(labels);
+    for (const int64_t draw : draws) {
+      const PairedOutcome& outcome = outcomes[static_cast<size_t>(draw)];
+      first.add(outcome.expected, outcome.first);
+      second.add(outcome.expected, outcome.second);
     }
-  });
-  return middle_share(values, level);
+    return metric(second) - metric(first);
+  };
+  if (outcomes.empty()) return {};
+  return middle_share(values_on_resamples(std::ssize(outcomes), resamples, level, seed, difference), level);
 }
 
 }  // namespace qing::nn

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <vector>
 
 #include <qing/tensor/errors.h>
 
@@ -22,7 +21,8 @@ double mean_of(std::span<const double> values) {
   return values.empty() ? 0 : std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
-// The ranks from 1; equal values share the mean of theirs.
+}  // namespace
+
 std::vector<double> ranks_of(std::span<const double> values) {
   std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -36,8 +36,6 @@ std::vector<double> ranks_of(std::span<const double> values) {
   }
   return ranks;
 }
-
-}  // namespace
 
 double quadratic_weighted_kappa(const ConfusionMatrix& matrix) {
   const int64_t labels = matrix.labels();
@@ -88,6 +86,10 @@ double mean_squared_error(std::span<const double> expected, std::span<const doub
   double sum = 0;
   for (size_t i = 0; i < expected.size(); ++i) sum += (expected[i] - predicted[i]) * (expected[i] - predicted[i]);
   return expected.empty() ? 0 : sum / static_cast<double>(expected.size());
+}
+
+double root_mean_squared_error(std::span<const double> expected, std::span<const double> predicted) {
+  return std::sqrt(mean_squared_error(expected, predicted));
 }
 
 double pearson_correlation(std::span<const double> expected, std::span<const double> predicted) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include <qing/nn/metrics.h>
 
@@ -18,11 +19,15 @@ double mean_absolute_error(const ConfusionMatrix& matrix, std::span<const double
 
 /// Below, both spans have one number for each example (ShapeError). Thread-safe.
 
-double mean_absolute_error(std::span<const double> expected, std::span<const double> predicted);  ///< 0 without any
-double mean_squared_error(std::span<const double> expected, std::span<const double> predicted);   ///< 0 without any
+double mean_absolute_error(std::span<const double> expected, std::span<const double> predicted);      ///< 0 without any
+double mean_squared_error(std::span<const double> expected, std::span<const double> predicted);       ///< 0 without any
+double root_mean_squared_error(std::span<const double> expected, std::span<const double> predicted);  ///< 0 without any
 /// Pearson's correlation coefficient, as scipy.stats.pearsonr has it; 0 where one side does not vary.
 double pearson_correlation(std::span<const double> expected, std::span<const double> predicted);
 /// Spearman's: that of the ranks, where equal numbers share their mean rank, as scipy.stats.spearmanr has it.
 double spearman_correlation(std::span<const double> expected, std::span<const double> predicted);
+
+/// The ranks of the values from 1; equal values share the mean of theirs, as scipy.stats.rankdata has it. Thread-safe.
+std::vector<double> ranks_of(std::span<const double> values);
 
 }  // namespace qing::nn

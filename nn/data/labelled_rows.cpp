@@ -4,12 +4,13 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <set>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include <qing/nn/data/json_examples.h>
 #include <qing/nn/data/json_objects.h>
+#include <qing/nn/data/label_guesses.h>
 #include <qing/nn/data/label_sets.h>
 #include <qing/nn/text/normalizer.h>
 
@@ -18,8 +19,8 @@ namespace {
 
 namespace json = boost::json;
 
-const std::vector<std::string> kTextNames = {"sentence", "content", "review", "comment", "message", "tweet",
-                                             "body",     "文本",    "内容",   "评论",    "句子"};
+const std::vector<std::string> kTextNames = {"sentence", "content", "review", "comment", "comment_text", "message",
+                                             "tweet",    "body",    "文本",   "内容",    "评论",         "句子"};
 const std::vector<std::string> kLabelNames = {"labels", "sentiment", "emotion", "category", "class", "stars",
                                               "rating", "标签",      "情感",    "类别",     "情绪"};
 const std::string kUsualText = "text", kUsualLabel = "label";
@@ -47,7 +48,9 @@ TableOptions table_options(const RowOptions& options) {
   for (const auto& names : {text_names(options), label_names(options)}) {
     table.known_columns.insert(table.known_columns.end(), names.begin(), names.end());
   }
-  for (std::string name : {options.text_column, options.label_column}) {
+  std::vector<std::string> given = options.label_columns;
+  given.insert(given.end(), {options.text_column, options.label_column});
+  for (std::string& name : given) {
     std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
     table.known_columns.push_back(std::move(name));
   }
@@ -61,67 +64,9 @@ std::string without_blanks(std::string_view text) {
   return std::string(text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin));
 }
 
-std::string_view view_of(const json::value* value) {
-  return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
-}
-
-// The text of a chat message: a string, or a list of parts of the type "text". Nothing for any other content.
-std::optional<std::string> content_of(const json::object& message) {
-  const json::value* content = message.if_contains("content");
-  if (content == nullptr) return std::nullopt;
-  if (content->is_string()) return std::string(content->get_string());
-  if (!content->is_array()) return std::nullopt;
-  std::string text;
-  for (const json::value& part : content->get_array()) {
-    const json::object* object = part.if_object();
-    const json::value* found = object == nullptr ? nullptr : object->if_contains("text");
-    if (found == nullptr || !found->is_string() || view_of(object->if_contains("type")) != "text") return std::nullopt;
-    text += found->get_string();
-  }
-  return text;
-}
-
-// The choices of a result of Label Studio, one unless there may be several. Empty for a result of another kind.
-std::vector<std::string> choices_in(const json::value& result, bool several) {
-  const json::object* object = result.if_object();
-  if (object == nullptr || view_of(object->if_contains("type")) != "choices") return {};
-  const json::value* value = object->if_contains("value");
-  const json::value* choices =
-      value == nullptr || !value->is_object() ? nullptr : value->get_object().if_contains("choices");
-  if (choices == nullptr || !choices->is_array()) return {};
-  if (!several && choices->get_array().size() != 1) return {};
-  std::vector<std::string> names;
-  for (const json::value& choice : choices->get_array()) {
-    if (choice.is_string()) names.emplace_back(choice.get_string());
-  }
-  return names;
-}
-
-bool flag(const json::object& object, std::string_view name) {
-  const json::value* value = object.if_contains(name);
-  return value != nullptr && value->is_bool() && value->get_bool();
-}
-
-// The choices of a task's annotations: those of the ground truth if there is one, else those of all annotators.
-std::set<std::string> choices_of(const json::array& annotations, bool several) {
-  std::set<std::string> all, truth;
-  for (const json::value& annotation : annotations) {
-    const json::object* object = annotation.if_object();
-    const json::value* results = object == nullptr ? nullptr : object->if_contains("result");
-    if (results == nullptr || !results->is_array() || flag(*object, "was_cancelled")) continue;
-    for (const json::value& result : results->get_array()) {
-      for (const std::string& choice : choices_in(result, several)) {
-        all.insert(choice);
-        if (flag(*object, "ground_truth")) truth.insert(choice);
-      }
-    }
-  }
-  return truth.empty() ? all : truth;
-}
-
 // What separates the labels in fields of the file: the first of kLabelSeparators that some field has outside of a list,
 // and '|' if none has. Rows that cannot be read do not count.
-char separator_of_labels(const std::filesystem::path& file, RowOptions options) {
+char guessed_label_separator(const std::filesystem::path& file, RowOptions options) {
   if (!std::filesystem::is_regular_file(file)) {
     throw DataError(
         fmt::format("{}: is read twice to find what separates labels; save it in a file, or give "
@@ -150,6 +95,13 @@ char separator_of_labels(const std::filesystem::path& file, RowOptions options) 
 
 }  // namespace
 
+std::string shortened(std::string text, size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  text.resize(most);
+  return text;
+}
+
 std::string_view name_of(LabelledFormat format) {
   switch (format) {
     case LabelledFormat::tsv: return "tsv";
@@ -164,7 +116,7 @@ std::string_view name_of(LabelledFormat format) {
 }
 
 LabelledRowReader::LabelledRowReader(const std::filesystem::path& path, RowOptions options)
-    : options_(std::move(options)), table_(path, table_options(options_)) {
+    : path_(path), options_(std::move(options)), table_(path, table_options(options_)) {
   switch (table_.format()) {
     case TableFormat::tsv: format_ = LabelledFormat::tsv; break;
     case TableFormat::csv: format_ = LabelledFormat::csv; break;
@@ -173,9 +125,15 @@ LabelledRowReader::LabelledRowReader(const std::filesystem::path& path, RowOptio
     case TableFormat::xlsx: format_ = LabelledFormat::xlsx; break;
     case TableFormat::json: break;
   }
+  if (options_.several_labels) {
+    find_label_columns();
+  } else {
+    options_.label_columns.clear();
+  }
   if (table_.format() != TableFormat::json) find_columns();
   if (!options_.several_labels || options_.label_separator != 0 || format_ == LabelledFormat::fasttext) return;
-  options_.label_separator = separator_of_labels(path, options_);
+  if (!options_.label_columns.empty()) return;
+  options_.label_separator = guessed_label_separator(path, options_);
   separator_guessed_ = true;
 }
 
@@ -196,18 +154,55 @@ std::optional<size_t> LabelledRowReader::place_of(const std::string& column,
 void LabelledRowReader::fail_without(const std::string& column) const {
   std::vector<std::string> shown;
   for (const std::string& name : table_.columns()) shown.push_back(fmt::format("'{}'", visible(name)));
-  table_.fail_at_header(
-      fmt::format("no column '{}' in the header, which has: {}; rename the column that holds it, or give its name",
-                  column, fmt::join(shown, ", ")));
+  std::vector<std::string> marked;
+  if (column == options_.label_column && !options_.several_labels) marked = guessed_columns();
+  table_.fail_at_header(fmt::format(
+      "no column '{}' in the header, which has: {}; rename the column that holds it, or give its name{}", column,
+      fmt::join(shown, ", "),
+      marked.empty() ? ""
+                     : fmt::format(". The columns {} seem to mark a label each: --multi-label 1 learns them",
+                                   visible(fmt::format("{}", fmt::join(marked, ", "))))));
+}
+
+std::vector<std::string> LabelledRowReader::guessed_columns() const {
+  std::vector<std::string> others = text_names(options_), labels = label_names(options_);
+  others.insert(others.end(), {options_.text_column, options_.source_column});
+  labels.push_back(options_.label_column);
+  return guessed_label_columns(path_, table_options(options_), labels, others);
+}
+
+void LabelledRowReader::find_label_columns() {
+  const TableFormat format = table_.format();
+  const bool has_columns = format != TableFormat::text && format != TableFormat::fasttext;
+  if (!options_.label_columns.empty() && !has_columns) {
+    table_.fail_at_header("the lines of the file have no columns; leave --label-columns out");
+  }
+  const bool has_label = format != TableFormat::json && place_of(options_.label_column, label_names(options_));
+  if (options_.label_columns.empty() && options_.guesses_label_columns && has_columns && !has_label) {
+    options_.label_columns = guessed_columns();
+    columns_guessed_ = !options_.label_columns.empty();
+  }
+  if (format == TableFormat::json) return;
+  for (const std::string& column : options_.label_columns) {
+    const std::optional<size_t> at = place_of(column, {});
+    if (!at) fail_without(column);
+    marks_at_.push_back(*at);
+  }
 }
 
 void LabelledRowReader::find_columns() {
   // Lines of text have no columns to choose from.
   text_at_ = format_ == LabelledFormat::text ? size_t{0} : place_of(options_.text_column, text_names(options_));
   if (!text_at_) fail_without(options_.text_column);
-  label_at_ = place_of(options_.label_column, label_names(options_));
+  if (std::ranges::count(marks_at_, *text_at_) > 0) {
+    table_.fail_at_header(
+        fmt::format("the column '{}' holds the texts and marks no label; take it out of --label-columns",
+                    visible(table_.columns()[*text_at_])));
+  }
+  const bool marked = !options_.label_columns.empty();
+  if (!marked) label_at_ = place_of(options_.label_column, label_names(options_));
   if (label_at_ == text_at_) label_at_.reset();
-  if (!label_at_ && options_.needs_label) {
+  if (!label_at_ && !marked && options_.needs_label) {
     if (format_ == LabelledFormat::text) {
       table_.fail_at_header("a file of plain texts has no labels; give a table, or lines of \"__label__NAME text\"");
     }
@@ -241,7 +236,24 @@ LabelledRow LabelledRowReader::of_fields() {
     if (!at) return std::string();
     return options_.keeps_fields ? fields[*at] : std::move(fields[*at]);
   };
-  return {.label = take(label_at_), .text = take(text_at_), .source = take(source_at_)};
+  LabelledRow row;
+  row.is_list = !marks_at_.empty();
+  for (size_t i = 0; i < marks_at_.size(); ++i) mark(row, options_.label_columns[i], fields[marks_at_[i]]);
+  row.label = take(label_at_);
+  row.text = take(text_at_);
+  row.source = take(source_at_);
+  return row;
+}
+
+void LabelledRowReader::mark(LabelledRow& row, const std::string& column, std::string_view cell) const {
+  const std::optional<bool> value = mark_of(cell);
+  if (!value) {
+    const std::string shown =
+        cell.empty() ? "is empty" : fmt::format("holds '{}'", shortened(visible(std::string(cell)), 64));
+    fail(fmt::format("the column '{}' {}; write 1 or 0, true or false, or yes or no, or remove the row",
+                     visible(column), shown));
+  }
+  if (*value) row.labels.push_back(column);
 }
 
 std::string LabelledRowReader::guesses() const {
@@ -251,6 +263,10 @@ std::string LabelledRowReader::guesses() const {
   if (table_.is_guessed()) parts.push_back(table_.description());
   if (text) parts.push_back(fmt::format("text '{}'", visible(text_found_)));
   if (label) parts.push_back(fmt::format("label '{}'", visible(label_found_)));
+  if (columns_guessed_) {
+    parts.push_back(fmt::format("a label in each of the columns {}",
+                                visible(fmt::format("'{}'", fmt::join(options_.label_columns, "', '")))));
+  }
   if (separator_guessed_ && options_.label_separator != '|') {
     parts.push_back(fmt::format("labels separated by '{}'", options_.label_separator));
   }
@@ -270,11 +286,11 @@ LabelledRow LabelledRowReader::of_object(const json::object& object) {
     const json::value* value = object.if_contains(name);
     return value != nullptr && value->kind() == kind;
   };
-  if (holds("messages", json::kind::array)) {
+  if (options_.label_columns.empty() && holds("messages", json::kind::array)) {
     format_ = LabelledFormat::chat;
     return of_chat(object);
   }
-  if (holds("data", json::kind::object) && holds("annotations", json::kind::array)) {
+  if (options_.label_columns.empty() && holds("data", json::kind::object) && holds("annotations", json::kind::array)) {
     format_ = LabelledFormat::label_studio;
     return of_task(object);
   }
@@ -302,6 +318,22 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
   if (text == nullptr) fail(no_field(object, options_.text_column));
   LabelledRow row;
   row.text = string_of(text_name, *text);
+  const auto name_of_value = [&](const std::string& field, const json::value& value) {
+    if (value.is_bool()) return std::string(value.get_bool() ? "true" : "false");
+    if (value.is_double()) return fmt::format("{}", value.get_double());
+    return value.is_number() ? json::serialize(value) : string_of(field, value);
+  };
+  if (const json::value* source = object.if_contains(options_.source_column)) {
+    row.source = string_of(options_.source_column, *source);
+  }
+  if (text_found_.empty()) text_found_ = text_name;
+  for (const std::string& column : options_.label_columns) {
+    const json::value* value = find_field(object, column, {}).second;
+    if (value == nullptr) fail(no_field(object, column));
+    row.is_list = true;
+    mark(row, column, name_of_value(column, *value));
+  }
+  if (row.is_list) return row;
   auto [label_name, label] = find_field(object, options_.label_column, label_names(options_));
   if (label == nullptr && options_.several_labels) {
     for (const std::string& usual : label_names(options_)) {
@@ -313,15 +345,10 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
     }
   }
   if (label == nullptr && options_.needs_label) fail(no_field(object, options_.label_column));
-  const auto name_of_value = [&, &field = label_name](const json::value& value) {
-    if (value.is_bool()) return std::string(value.get_bool() ? "true" : "false");
-    if (value.is_double()) return fmt::format("{}", value.get_double());
-    return value.is_number() ? json::serialize(value) : string_of(field, value);
-  };
   if (label != nullptr && options_.several_labels && label->is_array()) {
     row.is_list = true;
     for (const json::value& one : label->get_array()) {
-      std::string name = without_blanks(name_of_value(one));
+      std::string name = without_blanks(name_of_value(label_name, one));
       if (name.empty()) fail(fmt::format("field '{}' has an empty label in its list; remove it", label_name));
       if (std::ranges::find(row.labels, name) == row.labels.end()) row.labels.push_back(std::move(name));
     }
@@ -331,12 +358,8 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
       fail(fmt::format("field '{}' is a list of {} labels; give one string, or train with --multi-label 1", label_name,
                        list->size()));
     }
-    row.label = name_of_value(list == nullptr ? *label : list->front());
+    row.label = name_of_value(label_name, list == nullptr ? *label : list->front());
   }
-  if (const json::value* source = object.if_contains(options_.source_column)) {
-    row.source = string_of(options_.source_column, *source);
-  }
-  if (text_found_.empty()) text_found_ = text_name;
   if (label_found_.empty() && label != nullptr) label_found_ = label_name;
   return row;
 }

@@ -24,6 +24,9 @@ struct LabelledRow {
   bool is_list = false;  ///< the labels are a list of JSON or the choices of a task, so that nothing separates them
 };
 
+/// The first characters of a text in UTF-8, at most `most` bytes, for messages.
+std::string shortened(std::string text, size_t most);
+
 enum class LabelledFormat : uint8_t { tsv, csv, columns, chat, label_studio, text, fasttext, xlsx };
 /// "tsv", "csv", "json", "openai-chat", "label-studio", "text", "fasttext", "xlsx"
 std::string_view name_of(LabelledFormat format);
@@ -40,6 +43,10 @@ struct RowOptions {
   /// Between the labels of a field that is no list; 0: guessed for the file, one of '|', ';' and ','.
   /// fastText has blanks.
   char label_separator = 0;
+  /// With several_labels, the columns of one label each, whose cells are marks (mark_of() in label_guesses.h). The
+  /// column is the label's name. Empty: guessed for a file without a column of labels, if guesses_label_columns.
+  std::vector<std::string> label_columns = {};
+  bool guesses_label_columns = true;
   bool keeps_fields = false;  ///< the table's fields are copied into the row, not moved
 };
 
@@ -52,7 +59,8 @@ struct RowOptions {
 /// - tasks as Label Studio exports them, {"data": {...}, "annotations": [...]}: one choice is the label
 ///   (https://labelstud.io/guide/task_format).
 ///
-/// With several_labels a list may have any length, and the choices of a task are its labels.
+/// With several_labels a list may have any length, and the choices of a task are its labels. With label_columns the
+/// labels are the columns that are marked, and objects of JSON are rows by columns.
 ///
 /// LineError for a row that cannot be used; next() then continues with the row after it. Errors of the constructor are
 /// those of TableReader, and a LineError for a file without the columns. DataError for several labels of what is no
@@ -73,11 +81,16 @@ class LabelledRowReader {
   /// The names of the columns that were found, empty without one. Those of JSON are known after the first row.
   const std::string& text_column() const { return text_found_; }
   const std::string& label_column() const { return label_found_; }
+  /// The columns of one label each, given or guessed; empty without them.
+  const std::vector<std::string>& label_columns() const { return options_.label_columns; }
   /// The table, for what else the last row has; see RowOptions::keeps_fields.
   TableReader& table() { return table_; }
 
  private:
   void find_columns();
+  void find_label_columns();
+  std::vector<std::string> guessed_columns() const;
+  void mark(LabelledRow& row, const std::string& column, std::string_view cell) const;
   LabelledRow of_fields();
   LabelledRow of_object(const boost::json::object& object);
   LabelledRow of_columns(const boost::json::object& object);
@@ -88,12 +101,14 @@ class LabelledRowReader {
   std::optional<size_t> place_of(const std::string& column, const std::vector<std::string>& others) const;
   [[noreturn]] void fail_without(const std::string& column) const;
 
+  std::filesystem::path path_;
   RowOptions options_;
   TableReader table_;
   LabelledFormat format_ = LabelledFormat::columns;
   std::optional<size_t> text_at_, label_at_, source_at_;  // among the columns, not for JSON
   std::string text_found_, label_found_;                  // the names of the columns
-  bool separator_guessed_ = false;
+  std::vector<size_t> marks_at_;                          // of the columns of one label each
+  bool separator_guessed_ = false, columns_guessed_ = false;
 };
 
 }  // namespace qing::nn

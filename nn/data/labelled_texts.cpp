@@ -16,14 +16,6 @@
 namespace qing::nn {
 namespace {
 
-// Returns the first characters of a UTF-8 text, at most `most` bytes.
-std::string shortened(std::string text, size_t most) {
-  if (text.size() <= most) return text;
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
-  text.resize(most);
-  return text;
-}
-
 // The labels of a file, of rows that can be used, up to `most` different ones.
 std::set<std::string> labels_in(const std::filesystem::path& file, const DatasetOptions& options, size_t most) {
   LabelledRowReader rows(file, row_options(options));
@@ -48,7 +40,8 @@ RowOptions row_options(const DatasetOptions& options) {
           .max_line_bytes = options.max_line_bytes,
           .table = options.table,
           .several_labels = options.problem == Problem::multi_label,
-          .label_separator = options.label_separator};
+          .label_separator = options.label_separator,
+          .label_columns = options.label_columns};
 }
 
 std::optional<LabelledRow> next_row(LabelledRowReader& reader, const DatasetOptions& options) {
@@ -63,7 +56,27 @@ std::optional<LabelledRow> next_row(LabelledRowReader& reader, const DatasetOpti
 }
 
 ExampleReader::ExampleReader(const std::filesystem::path& path, DatasetOptions options)
-    : path_(path), options_(std::move(options)), rows_(path, row_options(options_)) {}
+    : path_(path), options_(std::move(options)), rows_(path, row_options(options_)) {
+  check_label_columns();
+}
+
+// A column that is no label, and a label that has no column, would be wrong in every row.
+void ExampleReader::check_label_columns() {
+  const std::vector<std::string>& columns = rows_.label_columns();
+  if (columns.empty()) return;
+  constexpr const char* kRemedy =
+      "name the columns of the labels with --label-columns, or give them other names with --map";
+  for (const std::string& column : columns) {
+    if (std::ranges::count(options_.labels, options_.map(column)) > 0) continue;
+    rows_.table().fail_at_header(fmt::format("the column '{}' is none of the labels {}; {}", visible(column),
+                                             fmt::join(options_.labels, ", "), kRemedy));
+  }
+  for (const std::string& label : options_.labels) {
+    if (std::ranges::any_of(columns, [&](const std::string& column) { return options_.map(column) == label; }))
+      continue;
+    rows_.table().fail_at_header(fmt::format("the label '{}' has no column; {}", label, kRemedy));
+  }
+}
 
 std::optional<Example> ExampleReader::next() {
   for (;;) {

@@ -43,7 +43,8 @@ struct DatasetOptions {
   LabelMap map = {};                        ///< what the labels of the file are called
   Problem problem = Problem::single_label;  ///< multi_label: a row has any labels; regression: the label is a number
   char label_separator = 0;                 ///< of multi_label; 0: guessed for each file
-  TableOptions table = {};                  ///< the separator, the encoding and the sheet
+  std::vector<std::string> label_columns = {};  ///< of multi_label, one label each; see RowOptions
+  TableOptions table = {};                      ///< the separator, the encoding and the sheet
   /// Is told of each row that cannot be used, which is then skipped. Without it, such a row ends the reading.
   std::function<void(const LineError&)> on_bad_row = {};
   /// Is told what was guessed of a file, such as "CSV separated by ';'", if anything was.
@@ -58,7 +59,8 @@ std::optional<LabelledRow> next_row(LabelledRowReader& reader, const DatasetOpti
 
 /// Reads one example after another in bounded memory: the rows of a LabelledRowReader. LineError "path:line: ..." for
 /// its errors, for a label of numbers that is none, and for an unknown label, with the rules of a LabelMap that the
-/// file's labels suggest, unless options.on_bad_row takes them. IoError when the file cannot be read. Not thread-safe.
+/// file's labels suggest, unless options.on_bad_row takes them. LineError from the constructor for columns of labels
+/// that are not those of options.labels. IoError when the file cannot be read. Not thread-safe.
 class ExampleReader {
  public:
   explicit ExampleReader(const std::filesystem::path& path, DatasetOptions options = {});
@@ -68,6 +70,7 @@ class ExampleReader {
   std::string guesses() const { return rows_.guesses(); }  ///< As LabelledRowReader has them.
 
  private:
+  void check_label_columns();
   Example example_of(LabelledRow row);
   int32_t index_of(const std::string& name);
   const std::string& proposal();

@@ -24,6 +24,7 @@ std::map<std::string, int64_t> learn_labels(std::span<const std::filesystem::pat
   std::map<std::string, int64_t> all;
   for (const std::filesystem::path& file : files) {
     LabelledRowReader rows(file, row_options(options));
+    for (const std::string& column : rows.label_columns()) all.try_emplace(options.map(column), 0);
     while (const std::optional<LabelledRow> row = next_row(rows, options)) {
       if (options.problem != Problem::multi_label) ++all[options.map(row->label)];
       for (const std::string& label : row->labels) ++all[options.map(label)];
@@ -35,6 +36,20 @@ std::map<std::string, int64_t> learn_labels(std::span<const std::filesystem::pat
     }
   }
   return all;
+}
+
+std::vector<std::string> labels_of_columns(std::span<const std::filesystem::path> files,
+                                           const DatasetOptions& options) {
+  std::vector<std::string> labels;
+  if (options.problem != Problem::multi_label) return labels;
+  for (const std::filesystem::path& file : files) {
+    const LabelledRowReader rows(file, row_options(options));
+    for (const std::string& column : rows.label_columns()) {
+      const std::string& label = options.map(column);
+      if (std::ranges::count(labels, label) == 0) labels.push_back(label);
+    }
+  }
+  return labels;
 }
 
 std::vector<std::string> in_order(const std::map<std::string, int64_t>& counts) {

@@ -1,7 +1,9 @@
 #include <qing/serve/capi/qing.h>
 
+#include <algorithm>
 #include <exception>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <new>
 #include <string>
@@ -15,10 +17,13 @@ struct qing_model {
   std::shared_ptr<const qing::nn::TextClassifier> classifier;
 };
 struct qing_predictions {
+  qing::nn::Problem problem;
   std::vector<qing::nn::Prediction> list;
 };
 
 namespace {
+
+constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
 
 std::string& last_error() {
   thread_local std::string text;
@@ -62,6 +67,16 @@ qing::DType dtype_of(qing_precision precision) {
   throw qing::ValueError("qing_load: the precision is none of QING_F32, QING_BF16 and QING_INT8");
 }
 
+qing_problem problem_of(qing::nn::Problem problem) {
+  switch (problem) {
+    case qing::nn::Problem::single_label: return QING_SINGLE_LABEL;
+    case qing::nn::Problem::multi_label: return QING_MULTI_LABEL;
+    case qing::nn::Problem::ordinal: return QING_ORDINAL;
+    case qing::nn::Problem::regression: return QING_REGRESSION;
+  }
+  return QING_SINGLE_LABEL;
+}
+
 const qing::nn::Prediction* prediction(const qing_predictions* predictions, size_t text) {
   return predictions != nullptr && text < predictions->list.size() ? &predictions->list[text] : nullptr;
 }
@@ -92,6 +107,15 @@ const char* qing_label(const qing_model* model, size_t label) {
   return label < qing_label_count(model) ? model->classifier->labels()[label].c_str() : nullptr;
 }
 
+int32_t qing_model_problem(const qing_model* model) {
+  return model == nullptr ? -1 : static_cast<int32_t>(problem_of(model->classifier->problem()));
+}
+
+double qing_threshold(const qing_model* model, size_t label) {
+  const bool known = label < qing_label_count(model) && label < model->classifier->thresholds().size();
+  return known ? model->classifier->thresholds()[label] : kNotANumber;
+}
+
 qing_status qing_predict(const qing_model* model, const char* const* texts, const size_t* lengths, size_t count,
                          qing_predictions** predictions) {
   if (predictions != nullptr) *predictions = nullptr;
@@ -105,7 +129,7 @@ qing_status qing_predict(const qing_model* model, const char* const* texts, cons
       if (texts[i] == nullptr) throw qing::ValueError("qing_predict: text " + std::to_string(i) + " is NULL");
       copies.emplace_back(lengths == nullptr ? std::string_view(texts[i]) : std::string_view(texts[i], lengths[i]));
     }
-    *predictions = new qing_predictions{model->classifier->predict(copies)};
+    *predictions = new qing_predictions{model->classifier->problem(), model->classifier->predict(copies)};
   });
 }
 
@@ -118,6 +142,25 @@ size_t qing_prediction_count(const qing_predictions* predictions) {
 int32_t qing_predicted_label(const qing_predictions* predictions, size_t text) {
   const auto* one = prediction(predictions, text);
   return one == nullptr ? -1 : one->label;
+}
+
+int32_t qing_has_label(const qing_predictions* predictions, size_t text, size_t label) {
+  const auto* one = prediction(predictions, text);
+  if (one == nullptr || label >= one->scores.size()) return -1;
+  switch (predictions->problem) {
+    case qing::nn::Problem::multi_label:
+      return std::ranges::binary_search(one->labels, static_cast<int32_t>(label)) ? 1 : 0;
+    case qing::nn::Problem::regression: return 0;
+    default: return one->label == static_cast<int32_t>(label) ? 1 : 0;
+  }
+}
+
+double qing_value(const qing_predictions* predictions, size_t text) {
+  const auto* one = prediction(predictions, text);
+  if (one == nullptr) return kNotANumber;
+  const bool has =
+      predictions->problem == qing::nn::Problem::ordinal || predictions->problem == qing::nn::Problem::regression;
+  return has ? one->value : kNotANumber;
 }
 
 const float* qing_scores(const qing_predictions* predictions, size_t text) {

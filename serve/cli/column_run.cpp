@@ -32,6 +32,7 @@ nn::RowOptions rows_to_read(const nn::DatasetOptions& options, bool several) {
   rows.keeps_fields = true;
   rows.label_separator = '|';     // labels do not count, so that nothing needs to be guessed
   rows.several_labels = several;  // fastText's lines may have more than one then
+  rows.guesses_label_columns = false;
   return rows;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,8 @@
 #include <qing/nn/data/label_sets.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/serve/cli/column_run.h>
+#include <qing/serve/cli/label_options.h>
+#include <qing/serve/common/usage_error.h>
 #include <qing/serve/runs/evaluation.h>
 #include <qing/serve/runs/multi_label_evaluation.h>
 #include <qing/serve/runs/table_writer.h>
@@ -16,11 +19,13 @@
 namespace qing::serve::cli {
 namespace {
 
-std::vector<std::string> predicted_columns(const nn::TextClassifier& model) {
+std::vector<std::string> predicted_columns(const PredictFile& a, const nn::TextClassifier& model) {
   std::vector<std::string> columns;
   switch (model.problem()) {
     case nn::Problem::regression: return {"value"};
-    case nn::Problem::multi_label: columns = {"label"}; break;
+    case nn::Problem::multi_label:
+      columns = a.label_columns.empty() ? std::vector<std::string>{"label"} : a.label_columns;
+      break;
     case nn::Problem::ordinal: columns = {"label", "score", "value"}; break;
     default: columns = {"label", "score"};
   }
@@ -28,14 +33,24 @@ std::vector<std::string> predicted_columns(const nn::TextClassifier& model) {
   return columns;
 }
 
+std::vector<AddedValue> values_of_labels(const PredictFile& a, const std::vector<std::string>& predicted) {
+  if (a.label_columns.empty()) return {{nn::joined_labels(predicted), false}};
+  std::vector<AddedValue> values;
+  for (const std::string& label : a.label_columns) {
+    values.push_back({std::ranges::count(predicted, label) > 0 ? "1" : "0", true});
+  }
+  return values;
+}
+
 // In the order of the columns.
-std::vector<AddedValue> values_of(const nn::TextClassifier& model, const nn::Prediction& prediction) {
+std::vector<AddedValue> values_of(const PredictFile& a, const nn::TextClassifier& model,
+                                  const nn::Prediction& prediction) {
   const auto number = [](float value) { return AddedValue{fmt::format("{}", value), true}; };
   std::vector<AddedValue> values;
   switch (model.problem()) {
     case nn::Problem::regression: return {number(prediction.scores.front())};
     case nn::Problem::multi_label:
-      values = {{nn::joined_labels(names_of_labels(model.labels(), prediction.labels)), false}};
+      values = values_of_labels(a, names_of_labels(model.labels(), prediction.labels));
       break;
     default: {
       const auto label = static_cast<size_t>(prediction.label);
@@ -47,23 +62,39 @@ std::vector<AddedValue> values_of(const nn::TextClassifier& model, const nn::Pre
   return values;
 }
 
+void check_label_columns(const PredictFile& a, const nn::TextClassifier& model) {
+  if (a.label_columns.empty()) return;
+  cli::check_label_columns({.label_columns = a.label_columns}, model.problem());
+  check_names("--label-columns", a.label_columns);
+  if (output_format_of(a.out) == OutputFormat::text) {
+    throw UsageError("--label-columns: a .txt of --out has no columns; name it .csv, .tsv, .jsonl, .json or .xlsx");
+  }
+  for (const std::string& label : a.label_columns) {
+    if (std::ranges::count(model.labels(), label) > 0) continue;
+    throw UsageError(fmt::format("--label-columns: the model has no label '{}'; its labels are {}", label,
+                                 fmt::join(model.labels(), ", ")));
+  }
+}
+
 }  // namespace
 
 void predict_file(const PredictFile& a) {
   output_format_of(a.out);  // refuses before the model is loaded
   const auto model = nn::TextClassifier::load(a.model, a.precision);
+  check_label_columns(a, *model);
   ColumnRun run{.file = a.file,
                 .out = a.out,
                 .table = a.table,
-                .columns = predicted_columns(*model),
+                .columns = predicted_columns(a, *model),
                 .depends_on = files_of_model(a.model),
                 .several_labels = model->problem() == nn::Problem::multi_label,
                 .compute = {}};
   run.depends_on.emplace_back(name_of(a.precision));
+  run.depends_on.insert(run.depends_on.end(), a.label_columns.begin(), a.label_columns.end());
   run.compute = [&](const std::vector<std::string>& texts, const Where& where) {
     std::vector<std::vector<AddedValue>> values;
     for (const nn::Prediction& prediction : predict_all(*model, texts, where)) {
-      values.push_back(values_of(*model, prediction));
+      values.push_back(values_of(a, *model, prediction));
     }
     return values;
   };

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
+#include <vector>
 
 #include <qing/serve/cli/table_options.h>
 #include <qing/tensor/dtype.h>
@@ -13,6 +15,7 @@ struct PredictFile {
   std::filesystem::path file, out;
   DType precision = DType::f32;
   TableArguments table;
+  std::vector<std::string> label_columns = {};  ///< labels of a multi-label model that get a column of 1 and 0 each
 };
 
 /// Reads batches of rows, predicts and writes them, in bounded memory. A second call with the same arguments goes on

@@ -41,6 +41,19 @@ void take_over(TrainArguments& arguments, bool tells) {
              arguments.options.from.string(), name_of(config.problem), option);
 }
 
+// Columns of one label each are several labels.
+void take_label_columns(TrainArguments& arguments, bool tells) {
+  if (arguments.table.label_columns.empty()) return;
+  if (!arguments.problem_given) {
+    arguments.problem_given = true;
+    set_flag(arguments, &optim::TrainOptions::multi_label, "multi-label");
+    if (tells) fmt::print(stderr, "--label-columns: trains several labels, as --multi-label 1 does\n");
+  }
+  if (arguments.options.multi_label == 0) {
+    throw UsageError("--label-columns: the columns hold several labels; train them with --multi-label 1");
+  }
+}
+
 void choose_measure(TrainArguments& arguments) {
   const std::vector<Measure> measures = measures_of(arguments.options.problem());
   if (arguments.best.empty()) {
@@ -58,6 +71,7 @@ void choose_measure(TrainArguments& arguments) {
 }  // namespace
 
 void choose_problem(TrainArguments& arguments, nn::DatasetOptions& reading, bool tells) {
+  take_label_columns(arguments, tells);
   take_over(arguments, tells);
   optim::TrainOptions flags = arguments.options;
   if (!arguments.extra.empty()) flags.extra_groups = {0};  // the real ones are known when the files are read

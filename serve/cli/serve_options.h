@@ -19,6 +19,8 @@ struct ServeArguments {
   std::uint16_t port = 8080;
   std::filesystem::path state = default_state();
   JobOptions jobs = {.worker = "/proc/self/exe", .limits = {}};
+  bool runs_slurm = false;  ///< --job-runner slurm
+  SlurmOptions slurm = {};
   std::filesystem::path keys = {};
   bool allow_no_keys = false;
   WebhookOptions webhook = {};

@@ -1,13 +1,16 @@
 #include <qing/serve/cli/table_options.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <string_view>
 #include <utility>
 
 #include <qing/nn/data/text_encoding.h>
+#include <qing/nn/text/normalizer.h>
 #include <qing/serve/common/usage_error.h>
 
 namespace qing::serve::cli {
@@ -27,7 +30,30 @@ char delimiter_named(const std::string& name, const char* option = "--delimiter"
   throw UsageError(fmt::format("{} {}: give one ASCII sign, or tab, comma, semicolon or pipe", option, name));
 }
 
+void check_columns_given(const TableArguments& a) {
+  if (a.label_columns.empty()) return;
+  check_names("--label-columns", a.label_columns);
+  const bool other_column = a.label_column != TableArguments{}.label_column;
+  if (!other_column && a.label_separator.empty()) return;
+  throw UsageError(fmt::format("--label-columns {}: the labels are in these columns, so leave {} out",
+                               fmt::join(a.label_columns, ","), other_column ? "--label-column" : "--label-separator"));
+}
+
 }  // namespace
+
+void check_names(const char* option, std::span<const std::string> names) {
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (nn::is_blank(names[i])) throw UsageError(fmt::format("{}: a name is empty; give names between commas", option));
+    if (std::ranges::count(names.first(i), names[i]) == 0) continue;
+    throw UsageError(fmt::format("{}: '{}' is given twice; give each name once", option, names[i]));
+  }
+}
+
+void check_label_columns(const TableArguments& arguments, nn::Problem problem) {
+  if (arguments.label_columns.empty() || problem == nn::Problem::multi_label) return;
+  throw UsageError(fmt::format("--label-columns: a {} model has no labels in several columns; give --label-column",
+                               name_of(problem)));
+}
 
 void add_table_options(CLI::App& command, TableArguments& a, bool labels, const std::string& group) {
   command
@@ -49,6 +75,14 @@ void add_table_options(CLI::App& command, TableArguments& a, bool labels, const 
                     "Separator of several labels in a field, for multi-label models: one sign, or pipe, semicolon or "
                     "comma. It is guessed without this option")
         ->type_name("SIGN")
+        ->group(group);
+    command
+        .add_option("--label-columns", a.label_columns,
+                    "Columns of one label each, for multi-label models: 1 or 0, true or false, yes or no in each row. "
+                    "They are guessed in a table without a column of labels")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name("NAME,NAME")
         ->group(group);
   }
   command
@@ -88,6 +122,8 @@ nn::DatasetOptions dataset_options(const TableArguments& a, SkippedRows& skipped
   options.table.delimiter = delimiter_named(a.delimiter);
   options.table.sheet = a.sheet;
   if (!a.label_separator.empty()) { options.label_separator = delimiter_named(a.label_separator, "--label-separator"); }
+  check_columns_given(a);
+  options.label_columns = a.label_columns;
   try {
     if (!a.encoding.empty()) options.table.encoding = nn::encoding_named(a.encoding);
   } catch (const ValueError& error) { throw UsageError(fmt::format("--encoding: {}", error.what())); }

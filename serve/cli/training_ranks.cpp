@@ -12,6 +12,7 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <qing/optim/parallel/collectives.h>
@@ -106,13 +107,20 @@ void introduce(const std::vector<Member>& members, const std::string& library) {
   }
 }
 
+std::function<int()>& rank_failure() {
+  static std::function<int()> settle;
+  return settle;
+}
+
 [[noreturn]] void end_all(optim::MpiRanks& ranks, const std::exception& error, int code) {
   std::fflush(stdout);
   fmt::print(stderr, "{}{}\n", error_prefix(), error.what());
-  ranks.end_all(code);
+  ranks.end_all(rank_failure() ? rank_failure()() : code);
 }
 
 }  // namespace
+
+void on_rank_failure(std::function<int()> settle) { rank_failure() = std::move(settle); }
 
 std::string error_prefix() {
   const std::optional<optim::Launch> launch = optim::launch();

@@ -18,4 +18,8 @@ std::string error_prefix();
 /// loaded.
 void with_ranks(int64_t threads, const std::function<void(optim::Communicator* ranks)>& body);
 
+/// What a rank does when it fails, before it ends all ranks: it is called within the handler of the error and returns
+/// the exit code. Set it before with_ranks() is called. Without it the code is 1, or 2 for a UsageError.
+void on_rank_failure(std::function<int()> settle);
+
 }  // namespace qing::serve::cli

@@ -30,6 +30,10 @@ void LabelSetSurvey::add(const nn::LabelledRow& row, nn::LabelledFormat format) 
   }
 }
 
+LabelSets LabelSetSurvey::of_lists() const {
+  return {.labels = readings_.front().labels, .sizes = readings_.front().sizes, .example = list_example_};
+}
+
 LabelSets LabelSetSurvey::found(const std::map<std::string, int64_t>& fields, int64_t different) const {
   // The first separator that occurs is the one that a training takes.
   const auto found = std::ranges::find_if(readings_, [](const Reading& one) { return !one.example.empty(); });

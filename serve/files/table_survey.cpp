@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <qing/nn/fingerprint.h>
 #include <qing/nn/text/normalizer.h>
@@ -52,6 +53,12 @@ void warn_of_few(const TableSurvey& one, const std::map<std::string, int64_t>& l
 }
 
 void warn_of_sets(const TableSurvey& one, std::vector<std::string>& warnings) {
+  if (!one.label_columns.empty()) {
+    warnings.push_back(
+        fmt::format("{}: the columns {} mark a label each; train with --multi-label 1 --label-columns {}", one.file,
+                    fmt::join(one.label_columns, ", "), fmt::join(one.label_columns, ",")));
+    return warn_of_few(one, one.sets.labels, warnings);
+  }
   const char separator = one.sets.separator;
   const std::string option =
       separator == 0 || separator == '|' ? "" : fmt::format(" --label-separator '{}'", separator);
@@ -61,6 +68,7 @@ void warn_of_sets(const TableSurvey& one, std::vector<std::string>& warnings) {
 }
 
 void warn_of_labels(const TableSurvey& one, std::vector<std::string>& warnings) {
+  if (!one.label_columns.empty()) return warn_of_sets(one, warnings);
   if (one.label_column.empty()) {
     warnings.push_back(fmt::format("{}: no column of labels was found; name it with --label-column", one.file));
     return;
@@ -85,7 +93,7 @@ void warn_of_rows(const TableSurvey& one, std::vector<std::string>& warnings) {
   };
   warn(one.bad_rows, "cannot be read; see the list, and --bad-rows skip");
   warn(one.empty_rows, "without a text");
-  if (one.sets.labels.empty()) warn(one.unlabelled, "without a label");
+  if (one.sets.labels.empty() && one.label_columns.empty()) warn(one.unlabelled, "without a label");
   warn(one.contradictions, "with the text of another row and another label");
   if (one.duplicates * 20 > one.rows) warn(one.duplicates, "that repeat an earlier one");
 }
@@ -143,10 +151,14 @@ TableSurvey survey_table(const std::filesystem::path& file, const nn::DatasetOpt
       survey.contradicting.push_back({before->second.line, row->line, std::string(before->second.label), row->label});
     }
   }
-  survey.sets = sets.found(survey.labels, std::ssize(survey.labels) + survey.other_labels);
+  survey.sets = reader.label_columns().empty()
+                    ? sets.found(survey.labels, std::ssize(survey.labels) + survey.other_labels)
+                    : sets.of_lists();
   survey.written = reader.table().description();
   survey.text_column = reader.text_column();
   survey.label_column = reader.label_column();
+  survey.label_columns = reader.label_columns();
+  for (const std::string& column : survey.label_columns) survey.sets.labels.try_emplace(column, 0);
   survey.characters = characters.lengths();
   survey.tokens = tokens.lengths();
   survey.texts.reserve(seen.size());

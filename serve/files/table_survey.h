@@ -34,7 +34,8 @@ struct TableSurvey {
   static constexpr size_t kLabels = 1000;  ///< most labels that are counted by name
 
   std::string file, written;  ///< the name, and how the table is written: "CSV separated by ';', Windows-1252"
-  std::string text_column, label_column;  ///< as found; no label column: empty
+  std::string text_column, label_column;   ///< as found; no label column: empty
+  std::vector<std::string> label_columns;  ///< of one label each; empty without them
   std::vector<ColumnSurvey> columns;
   int64_t rows = 0;                           ///< that can be read, with empty ones
   int64_t bad_rows = 0;                       ///< that cannot

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,6 +16,8 @@
 #include <qing/serve/jobs/job_progress.h>
 #include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/jobs/json_object_file.h>
+#include <qing/serve/jobs/slurm_task.h>
+#include <qing/serve/jobs/slurm_worker.h>
 #include <qing/serve/registry/model_manifest.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -48,6 +52,9 @@ JobError error_of(const JobFolder& folder, const WorkerEnd& end) {
             "smaller model, or ask the operator for more memory.",
             {}};
   }
+  if (end.signal == 0 && end.code == kWorkerStopped) {
+    return {"worker_stopped", "Something outside of this server stopped the training before it got any further.", {}};
+  }
   if (end.signal == 0 && end.code == kWorkerFaulted) {
     return {"job_not_run",
             "The server could not run the training. The operator finds more in the server's log, under job_not_run.",
@@ -77,6 +84,12 @@ std::string without_places(std::string text, const State& state, const fs::path&
     for (size_t at = 0; (at = text.find(place, at)) != std::string::npos;) text.erase(at, place.size());
   }
   return text;
+}
+
+// Whether the training has made steps since the job was read.
+bool gets_on(JobStore& store, const TrainingJob& before) {
+  const std::optional<TrainingJob> now = store.find(before.id);
+  return now && now->step > before.step;
 }
 
 // The file of the job's metrics, which is made once however often this is called.
@@ -146,10 +159,12 @@ void JobRunner::train(Database& database, const TrainingJob& job, const JobLock&
   const auto spent = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
   const bool done = end.code == kWorkerDone && end.signal == 0;
   const bool wanted = !stopping() && store.status(job.id) == JobStatus::kRunning;
-  store.add_attempt(job.id, spent.count(), wanted && !done);
-  if (!wanted) return;
+  // Slurm asks for a checkpoint when the time of its job is over. What is left is another job of Slurm.
+  const bool goes_on = wanted && options_.slurm && end.code == kWorkerStopped && end.signal == 0 && gets_on(store, job);
+  store.add_attempt(job.id, spent.count(), wanted && !done && !goes_on);
+  if (!wanted || goes_on) return;
   if (done) return finish(database, job);
-  const std::int64_t minutes = static_cast<std::int64_t>(options_.minutes);
+  const std::int64_t minutes = options_.slurm ? 0 : static_cast<std::int64_t>(options_.minutes);
   if (minutes > 0 && !is_trained(job) && job.milliseconds + spent.count() >= minutes * 60'000) {
     store.fail(job.id, {"time_limit",
                         fmt::format("The training took longer than the limit of {} minutes of this server. Use fewer "
@@ -161,13 +176,40 @@ void JobRunner::train(Database& database, const TrainingJob& job, const JobLock&
   settle_failure(database, job, end);
 }
 
+// A training that Slurm runs has a record in the job's folder, and goes on there whatever the options of this server
+// say: it must not be trained twice at the same time.
+std::unique_ptr<JobWorker> JobRunner::worker_for(Database& database, const TrainingJob& job, const std::string& stage,
+                                                 const JobLock& lock) {
+  const JobFolder folder(*state_, job.id);
+  if (stage == "train" && (options_.slurm || is_there(folder.cluster()))) {
+    const SlurmOptions slurm = options_.slurm.value_or(SlurmOptions{});
+    const auto tell = [&](const std::string& id) {
+      JobEvent event;
+      event.message = fmt::format("Submitted to Slurm as job {}", id);
+      JobStore(database).add_event(job.id, event);
+    };
+    const SlurmTask task = slurm_task(job, folder, options_.worker, options_.limits, slurm);
+    try {
+      return std::make_unique<SlurmWorker>(Slurm(slurm), task, tell);
+    } catch (const SlurmError& error) {
+      write_file_atomically(
+          folder.error(),
+          json::serialize(json::object{{"code", "slurm_refused"},
+                                       {"message", fmt::format("Slurm did not take the training: {}", error.what())},
+                                       {"param", ""}}));
+      throw;
+    }
+  }
+  std::error_code ignored;
+  fs::remove(folder.error(), ignored);
+  return std::make_unique<WorkerProcess>(options_.worker, stage, folder.path, lock, options_.limits);
+}
+
 // The worker's end. It is asked to stop when the job's status changes, at the time limit, and when the runner stops.
 WorkerEnd JobRunner::attend(Database& database, const TrainingJob& job, const std::string& stage, const JobLock& lock) {
   JobStore store(database);
   const JobFolder folder(*state_, job.id);
   const JobStatus expected = store.status(job.id);
-  std::error_code ignored;
-  fs::remove(folder.error(), ignored);
   JobProgress progress(folder.metrics(), job.step, job.steps);
   const auto report = [&] {
     if (stage != "train") return;
@@ -175,14 +217,15 @@ WorkerEnd JobRunner::attend(Database& database, const TrainingJob& job, const st
     if (news.step > 0) store.progress(job.id, news.step, news.estimated_finish, news.events);
   };
   const auto begun = Clock::now();
-  const auto limit = options_.minutes == 0 || is_trained(job)
+  const std::unique_ptr<JobWorker> worker = worker_for(database, job, stage, lock);
+  // The time of a training that Slurm runs is Slurm's, which does not count the wait for a node.
+  const auto limit = options_.minutes == 0 || is_trained(job) || worker->outlives_server()
                          ? Clock::time_point::max()
                          : begun + std::chrono::minutes(options_.minutes) - milliseconds(job.milliseconds);
-  WorkerProcess worker(options_.worker, stage, folder.path, lock, options_.limits);
   auto kill_at = Clock::time_point::max(), report_at = begun;
   bool asked = false;
   for (;;) {
-    if (const std::optional<WorkerEnd> end = worker.poll()) {
+    if (const std::optional<WorkerEnd> end = worker->poll()) {
       report();
       log_line("info", "job_worker_ended",
                {{"job", job.id},
@@ -192,12 +235,14 @@ WorkerEnd JobRunner::attend(Database& database, const TrainingJob& job, const st
       return *end;
     }
     const auto now = Clock::now();
-    const bool unwanted = stopping() || now >= limit || store.status(job.id) != expected;
+    if (stopping() && worker->outlives_server()) return {.code = kWorkerStopped};  // the next start finds it
+    const JobStatus status = store.status(job.id);
+    const bool unwanted = stopping() || now >= limit || status != expected;
     if (unwanted && !std::exchange(asked, true)) {
-      worker.signal(SIGTERM);
+      worker->stop(status == JobStatus::kCancelled);
       kill_at = now + options_.grace;
     }
-    if (now >= kill_at) worker.signal(SIGKILL);
+    if (now >= kill_at) worker->kill();
     if (now >= report_at) {
       report();
       report_at = now + 5 * kPollTime;

@@ -4,6 +4,9 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 namespace qing::serve {
 
@@ -13,10 +16,29 @@ struct WorkerLimits {
   size_t memory_mib = 0;  ///< address space (RLIMIT_AS); 0: half of the machine's memory
 };
 
+/// Which program starts the ranks of a training on the nodes of a cluster.
+enum class SlurmLauncher {
+  pmix,    ///< srun --mpi=pmix, for Open MPI
+  pmi2,    ///< srun --mpi=pmi2, for MPICH
+  mpirun,  ///< mpirun, which knows Slurm
+};
+
+/// How Slurm trains the jobs.
+struct SlurmOptions {
+  std::vector<std::string> partitions = {};  ///< that a job may choose, the first one unless it does; empty: Slurm's
+  size_t minutes = 0;                        ///< most of a training, and its own unless it asks for less; 0: Slurm's
+  size_t ranks = 1;                          ///< most of a training, and its own unless it asks for fewer
+  SlurmLauncher launcher = SlurmLauncher::pmix;
+  std::vector<std::string> options = {};  ///< further options of sbatch, such as --account=NAME
+  std::chrono::milliseconds look{2'000};  ///< between looks at a job
+  std::chrono::seconds tool_time{60};     ///< for which one of Slurm's commands may run
+};
+
 struct JobOptions {
   std::filesystem::path worker;  ///< the program qing; empty: no job is accepted
   size_t at_once = 1;            ///< jobs that train at the same time; 0: no job is accepted
   WorkerLimits limits;
+  std::optional<SlurmOptions> slurm = {};   ///< trains the jobs; nothing: processes of this machine do
   size_t unfinished = 50;                   ///< jobs of a project that wait, train or are paused; 0: no limit
   size_t minutes = 0;                       ///< of training, for one job; above: it fails. 0: no limit
   size_t attempts = 3;                      ///< of a job whose worker is killed or cannot read or write; then it fails

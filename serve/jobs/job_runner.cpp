@@ -9,6 +9,7 @@
 
 #include <qing/serve/common/log.h>
 #include <qing/serve/jobs/job_json.h>
+#include <qing/serve/jobs/slurm_worker.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/folders.h>
@@ -110,6 +111,8 @@ void JobRunner::remove_finished(Database& database) {
 bool JobRunner::remove_work(Database& database, const std::string& id) {
   const JobFolder folder(*state_, id);
   const std::optional<TrainingJob> job = JobStore(database).find(id);
+  // A server was stopped before Slurm had ended the training.
+  cancel_recorded(folder, Slurm(options_.slurm.value_or(SlurmOptions{})));
   if (job && job->status == JobStatus::kCancelled && is_there(state_->models() / job->model)) {
     remove_model(database, job->model);
   }

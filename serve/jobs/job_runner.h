@@ -47,6 +47,8 @@ class JobRunner {
   bool accepts_jobs() const { return !options_.worker.empty() && options_.at_once > 0; }
   /// How many unfinished jobs a project may have; 0: any number.
   size_t most_unfinished() const { return options_.unfinished; }
+  /// How Slurm trains the jobs; null if processes of this machine do.
+  const SlurmOptions* slurm() const { return options_.slurm ? &*options_.slurm : nullptr; }
   /// Looks for new jobs at once.
   void wake();
   /// Writes the job's events after number `after` to the stream as server-sent events, until the job is final.
@@ -76,6 +78,8 @@ class JobRunner {
   bool run_one(Database& database, Stage stage);
   void prepare(Database& database, const TrainingJob& job, const JobLock& lock);
   void train(Database& database, const TrainingJob& job, const JobLock& lock);
+  std::unique_ptr<JobWorker> worker_for(Database& database, const TrainingJob& job, const std::string& stage,
+                                        const JobLock& lock);
   WorkerEnd attend(Database& database, const TrainingJob& job, const std::string& stage, const JobLock& lock);
   void settle_failure(Database& database, const TrainingJob& job, const WorkerEnd& end);
   void finish(Database& database, TrainingJob job);

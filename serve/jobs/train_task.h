@@ -30,6 +30,10 @@ std::vector<std::string> run_option_texts(std::string_view name, const boost::js
 inline constexpr std::string_view kSearchOption = "search";
 std::vector<std::string> search_texts(const boost::json::value& value);
 
+/// The other option that is no option of `qing train`: what the job asks of Slurm (slurm_task.h). Its value is an
+/// object with "ranks", "partition" and "minutes", each of which may be left out.
+inline constexpr std::string_view kSlurmOption = "slurm";
+
 /// Reads the files of the job's task and writes train.toml, the data and plan.json into its folder:
 /// - data.jsonl and dev.jsonl. Without a validation file, a tenth of the texts validates, chosen by their hash.
 /// - base/NAME, a copy of the model to begin with. Its order of labels stands if the data have the same labels.

@@ -62,6 +62,8 @@ struct JobFolder {
   std::filesystem::path options() const { return path / "train.toml"; }    ///< for qing train
   std::filesystem::path search() const { return path / "search.json"; }    ///< scores of a search for settings
   std::filesystem::path error() const { return path / "error.json"; }      ///< why the worker has failed
+  std::filesystem::path cluster() const { return path / "slurm.json"; }    ///< the job of Slurm that trains
+  std::filesystem::path end() const { return path / "end.json"; }          ///< how a worker on a cluster has ended
   std::filesystem::path outcome() const { return path / "outcome.json"; }  ///< written when all else is
   std::filesystem::path model() const { return path / "model"; }
   std::filesystem::path metrics() const { return model() / "run/metrics.jsonl"; }

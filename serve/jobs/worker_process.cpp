@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -22,6 +21,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/jobs/spawn_settings.h>
 #include <qing/serve/jobs/training_job.h>
 #include <qing/tensor/errors.h>
 
@@ -43,31 +43,6 @@ std::vector<std::string> environment() {
   }
   return kept;
 }
-
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 1);
-  for (std::string& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-// What the C library wants to have freed.
-struct SpawnSettings {
-  SpawnSettings() {
-    posix_spawn_file_actions_init(&actions);
-    posix_spawnattr_init(&attributes);
-  }
-  ~SpawnSettings() {
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-  }
-  SpawnSettings(const SpawnSettings&) = delete;
-  SpawnSettings& operator=(const SpawnSettings&) = delete;
-
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-};
 
 rlim_t half_of_memory() {
   return static_cast<rlim_t>(::sysconf(_SC_PHYS_PAGES)) / 2 * static_cast<rlim_t>(::sysconf(_SC_PAGESIZE));
@@ -100,15 +75,6 @@ WorkerProcess::WorkerProcess(const fs::path& program, const std::string& stage, 
   posix_spawn_file_actions_adddup2(&spawn.actions, STDOUT_FILENO, STDERR_FILENO);
   posix_spawn_file_actions_adddup2(&spawn.actions, lock.descriptor(), kLockDescriptor);
   posix_spawn_file_actions_addclosefrom_np(&spawn.actions, kLockDescriptor + 1);
-  // The server's threads block the signals that end it, and ignore SIGPIPE.
-  sigset_t none, usual;
-  sigemptyset(&none);
-  sigfillset(&usual);
-  posix_spawnattr_setsigmask(&spawn.attributes, &none);
-  posix_spawnattr_setsigdefault(&spawn.attributes, &usual);
-  // A group of its own, so that Ctrl-C on the server's terminal reaches the server alone.
-  posix_spawnattr_setpgroup(&spawn.attributes, 0);
-  posix_spawnattr_setflags(&spawn.attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
   std::vector<std::string> arguments = {"qing",
                                         "work",
                                         stage,
@@ -127,7 +93,7 @@ WorkerProcess::WorkerProcess(const fs::path& program, const std::string& stage, 
 }
 
 WorkerProcess::~WorkerProcess() {
-  if (poll()) return;
+  if (WorkerProcess::poll()) return;
   signal(SIGKILL);
   while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {}
 }
@@ -143,6 +109,10 @@ std::optional<WorkerEnd> WorkerProcess::poll() {
   }
   return end_;
 }
+
+void WorkerProcess::stop(bool) { signal(SIGTERM); }
+
+void WorkerProcess::kill() { signal(SIGKILL); }
 
 void WorkerProcess::signal(int number) {
   if (!end_) ::kill(process_, number);

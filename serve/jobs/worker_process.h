@@ -8,6 +8,7 @@
 #include <string>
 
 #include <qing/serve/jobs/job_options.h>
+#include <qing/serve/jobs/job_worker.h>
 
 namespace qing::serve {
 
@@ -27,38 +28,25 @@ class JobLock {
   int descriptor_ = -1;
 };
 
-/// How a worker ended.
-struct WorkerEnd {
-  int code = 0;    ///< what it returned
-  int signal = 0;  ///< what killed it; 0: nothing
-};
-
-/// The exit codes of `qing work`.
-enum WorkerCode : int {
-  kWorkerDone = 0,
-  kWorkerFailed = 1,   ///< for good: error.json says why
-  kWorkerFaulted = 3,  ///< by something that may pass, such as a full disk: error.json says why
-  kWorkerStopped = 4,  ///< by SIGTERM, with a checkpoint
-};
-
 /// A running worker. It has the folder's files and the lock, and none of this process's other files; its environment
 /// holds LD_LIBRARY_PATH, QING_ISA and TMPDIR alone. The kernel kills it when the thread that started it ends. Not
 /// thread-safe.
-class WorkerProcess {
+class WorkerProcess : public JobWorker {
  public:
   /// Starts `program` work STAGE in the folder. IoError.
   WorkerProcess(const std::filesystem::path& program, const std::string& stage, const std::filesystem::path& folder,
                 const JobLock& lock, const WorkerLimits& limits);
   /// Kills it unless it has ended.
-  ~WorkerProcess();
-  WorkerProcess(const WorkerProcess&) = delete;
-  WorkerProcess& operator=(const WorkerProcess&) = delete;
+  ~WorkerProcess() override;
 
-  /// Nothing while it runs.
-  std::optional<WorkerEnd> poll();
-  void signal(int number);
+  std::optional<WorkerEnd> poll() override;
+  void stop(bool for_good) override;  ///< SIGTERM in either case
+  void kill() override;               ///< SIGKILL
+  bool outlives_server() const override { return false; }
 
  private:
+  void signal(int number);
+
   pid_t process_;
   std::optional<WorkerEnd> end_;
 };

@@ -85,7 +85,7 @@ std::vector<JudgedText> judge_texts(std::span<const nn::Example> examples, const
       const nn::Prediction& now = new_ones[i];
       judged.push_back({batch[i].label, old_ones[i].label, now.label, now.scores[static_cast<size_t>(now.label)],
                         static_cast<std::int64_t>(first + i + 1), batch[i].source,
-                        std::string(language_by_script(batch[i].text))});
+                        std::string(language_by_script(batch[i].text)), old_ones[i].value, now.value});
     }
   }
   return judged;

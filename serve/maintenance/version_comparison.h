@@ -20,6 +20,7 @@ struct JudgedText {
   float score = 0;                                   ///< that the newer version gives to its label
   std::int64_t row = 0;                              ///< of the evaluation set, from 1
   std::string source = {}, language = {};            ///< language_by_script()
+  double before_value = 0, after_value = 0;          ///< expected places, of ordered labels
 };
 
 /// A metric of both versions. The interval holds 95% of its bootstrap differences, newer minus older.

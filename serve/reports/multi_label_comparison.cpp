@@ -7,7 +7,6 @@
 #include <utility>
 
 #include <qing/serve/common/json_writer.h>
-#include <qing/serve/reports/comparison_chart.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
@@ -15,40 +14,12 @@ namespace {
 
 using Metric = std::function<double(const nn::MultiLabelCounts&)>;
 
-LabelSetMeasure measured(const std::string& name, std::span<const nn::LabelSets> first,
+ComparedMeasure measured(const std::string& name, std::span<const nn::LabelSets> first,
                          std::span<const nn::LabelSets> second, int64_t labels, const Metric& metric) {
   nn::MultiLabelCounts of_first(labels), of_second(labels);
   for (const auto& [expected, predicted] : first) of_first.add(expected, predicted);
   for (const auto& [expected, predicted] : second) of_second.add(expected, predicted);
   return {name, metric(of_first), metric(of_second), nn::bootstrap_difference(first, second, labels, metric)};
-}
-
-std::string p_value_text(double p) { return p < 1e-4 ? "p < 0.0001" : fmt::format("p = {:.4f}", p); }
-
-std::string measures_table(const char* title, const std::vector<LabelSetMeasure>& measures) {
-  std::string text = fmt::format("\n{:<28} {:>8} {:>8} {:>8}  95% interval\n", title, "A", "B", "B - A");
-  for (const LabelSetMeasure& one : measures) {
-    text += fmt::format("{:<28} {:>8.4f} {:>8.4f} {:>+8.4f}  [{:+.4f}, {:+.4f}]\n", one.name, one.first, one.second,
-                        one.second - one.first, one.difference.low, one.difference.high);
-  }
-  return text;
-}
-
-void write_measures_json(JsonWriter& json, const char* name, const std::vector<LabelSetMeasure>& measures) {
-  json.key(name).begin_object();
-  for (const LabelSetMeasure& one : measures) {
-    json.key(one.name).begin_object().member("a", one.first).member("b", one.second);
-    json.key("difference_interval").begin_array().value(one.difference.low).value(one.difference.high).end().end();
-  }
-  json.end();
-}
-
-DifferenceGroup group_of(const char* title, const std::vector<LabelSetMeasure>& measures) {
-  DifferenceGroup group{title, {}};
-  for (const LabelSetMeasure& one : measures) {
-    group.rows.push_back({one.name, one.second - one.first, one.difference, ""});
-  }
-  return group;
 }
 
 }  // namespace
@@ -106,9 +77,9 @@ std::string to_json(const MultiLabelComparison& comparison, const std::string& a
   json.begin_object().member("a", a).member("b", b).member("texts", comparison.texts);
   json.member("only_a_right", comparison.exact.only_first).member("only_b_right", comparison.exact.only_second);
   json.member("p_value", comparison.p_value);
-  write_measures_json(json, "measures", comparison.measures);
-  write_measures_json(json, "f1_per_label", comparison.per_label);
-  write_measures_json(json, "micro_f1_per_source", comparison.per_source);
+  write_measures(json, "measures", comparison.measures);
+  write_measures(json, "f1_per_label", comparison.per_label);
+  write_measures(json, "micro_f1_per_source", comparison.per_source);
   return json.end().take();
 }
 

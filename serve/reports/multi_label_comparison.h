@@ -6,24 +6,18 @@
 #include <vector>
 
 #include <qing/nn/paired_comparison.h>
+#include <qing/serve/reports/compared_measure.h>
 #include <qing/serve/runs/multi_label_evaluation.h>
 
 namespace qing::serve::cli {
-
-/// A measure of both models; the interval holds 95% of the bootstrap differences, second minus first.
-struct LabelSetMeasure {
-  std::string name;
-  double first = 0, second = 0;
-  nn::Interval difference = {};
-};
 
 struct MultiLabelComparison {
   int64_t texts = 0;
   nn::Discordant exact;                     ///< texts of which one model alone has all labels right
   double p_value = 1;                       ///< of McNemar's exact test on them
-  std::vector<LabelSetMeasure> measures;    ///< micro F1, macro F1, subset accuracy
-  std::vector<LabelSetMeasure> per_label;   ///< F1
-  std::vector<LabelSetMeasure> per_source;  ///< micro F1
+  std::vector<ComparedMeasure> measures;    ///< micro F1, macro F1, subset accuracy
+  std::vector<ComparedMeasure> per_label;   ///< F1
+  std::vector<ComparedMeasure> per_source;  ///< micro F1
 };
 
 /// Both evaluations have the same texts and the same labels in the same order. ValueError for other ones and without

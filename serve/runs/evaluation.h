@@ -65,13 +65,14 @@ nn::Interval kappa_interval(const nn::ConfusionMatrix& matrix);
 nn::Interval mae_interval(const nn::ConfusionMatrix& matrix, std::span<const double> places);
 /// Of ordered labels: the mean absolute error of the expected places.
 double value_error(const Evaluation& evaluation);
+nn::Interval value_error_interval(const Evaluation& evaluation);
 
 /// Tables for people: accuracy and means with their intervals, one row per label, the confusion matrix, and one row per
 /// source.
 std::string to_text(const Evaluation& evaluation);
 /// {"accuracy", "macro_recall", "macro_f1", "examples", their "..._interval", "log_loss", "calibration_error",
-/// "temperature", "per_label", "confusion", "per_source"}, of ordered labels "mae", "quadratic_weighted_kappa" and
-/// "mae_of_expected_value" too, and "worst" if it is given as JSON.
+/// "temperature", "per_label", "confusion", "per_source"}, of ordered labels "mae", "quadratic_weighted_kappa",
+/// "mae_of_expected_value" and their intervals too, and "worst" if it is given as JSON.
 std::string to_json(const Evaluation& evaluation, const std::string& worst = {});
 
 }  // namespace qing::serve::cli

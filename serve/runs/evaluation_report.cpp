@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <qing/nn/number_comparison.h>
 #include <qing/nn/scale_metrics.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/runs/evaluation.h>
@@ -105,10 +106,26 @@ nn::Interval mae_interval(const nn::ConfusionMatrix& matrix, std::span<const dou
       matrix, [&](const nn::ConfusionMatrix& resample) { return nn::mean_absolute_error(resample, places); });
 }
 
-double value_error(const Evaluation& evaluation) {
+namespace {
+
+std::vector<double> expected_places(const Evaluation& evaluation) {
   std::vector<double> expected;
   for (const int32_t label : evaluation.expected) expected.push_back(evaluation.places[static_cast<size_t>(label)]);
-  return nn::mean_absolute_error(expected, evaluation.values);
+  return expected;
+}
+
+double mae_of_places(std::span<const double> expected, std::span<const double> predicted) {
+  return nn::mean_absolute_error(expected, predicted);
+}
+
+}  // namespace
+
+double value_error(const Evaluation& evaluation) {
+  return nn::mean_absolute_error(expected_places(evaluation), evaluation.values);
+}
+
+nn::Interval value_error_interval(const Evaluation& evaluation) {
+  return nn::bootstrap_interval(expected_places(evaluation), evaluation.values, mae_of_places);
 }
 
 std::string to_text(const Evaluation& evaluation) {
@@ -124,7 +141,7 @@ std::string to_text(const Evaluation& evaluation) {
   if (!evaluation.places.empty()) {
     line("QW kappa", nn::quadratic_weighted_kappa(all), kappa_interval(all));
     line("MAE", nn::mean_absolute_error(all, evaluation.places), mae_interval(all, evaluation.places));
-    text += fmt::format("MAE of value  {:.4f}\n", value_error(evaluation));
+    line("MAE of value", value_error(evaluation), value_error_interval(evaluation));
   }
   text += fmt::format("log loss      {:.4f}\ncalibration   {:.4f} expected error, temperature {:.4g}\n\n",
                       nn::log_loss(logits, evaluation.temperature),
@@ -147,6 +164,7 @@ std::string to_json(const Evaluation& evaluation, const std::string& worst) {
     json.member("mae", nn::mean_absolute_error(all, evaluation.places));
     write_interval(json, "mae_interval", mae_interval(all, evaluation.places));
     json.member("mae_of_expected_value", value_error(evaluation));
+    write_interval(json, "mae_of_expected_value_interval", value_error_interval(evaluation));
   }
   write_per_label(json, all, evaluation.labels);
   json.key("confusion").begin_array();

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <numeric>
 #include <utility>
 
+#include <qing/nn/number_comparison.h>
 #include <qing/nn/scale_metrics.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/shown_text.h>
@@ -32,11 +34,25 @@ std::map<std::string, NumberPairs> pairs_by_source(const NumberEvaluation& evalu
   return sources;
 }
 
+struct NumberMeasure {
+  const char* name;    // for people
+  const char* member;  // of JSON
+  double (*value)(std::span<const double>, std::span<const double>);
+};
+
+constexpr std::array<NumberMeasure, 5> kNumberMeasures = {{{"MSE", "mse", nn::mean_squared_error},
+                                                           {"RMSE", "rmse", nn::root_mean_squared_error},
+                                                           {"MAE", "mae", nn::mean_absolute_error},
+                                                           {"Pearson", "pearson", nn::pearson_correlation},
+                                                           {"Spearman", "spearman", nn::spearman_correlation}}};
+
 void write_errors(JsonWriter& json, std::span<const double> expected, std::span<const double> predicted) {
-  const double mse = nn::mean_squared_error(expected, predicted);
-  json.member("mse", mse).member("rmse", std::sqrt(mse)).member("mae", nn::mean_absolute_error(expected, predicted));
-  json.member("pearson", nn::pearson_correlation(expected, predicted));
-  json.member("spearman", nn::spearman_correlation(expected, predicted)).member("examples", expected.size());
+  for (const NumberMeasure& one : kNumberMeasures) {
+    const nn::Interval interval = nn::bootstrap_interval(expected, predicted, one.value);
+    json.member(one.member, one.value(expected, predicted)).key(fmt::format("{}_interval", one.member));
+    json.begin_array().value(interval.low).value(interval.high).end();
+  }
+  json.member("examples", expected.size());
 }
 
 double distance_of(const NumberEvaluation& evaluation, size_t example) {
@@ -65,10 +81,13 @@ NumberEvaluation evaluate_numbers(const nn::TextClassifier& model, std::span<con
 
 std::string to_text(const NumberEvaluation& evaluation) {
   const auto& [expected, predicted, sources] = evaluation;
-  std::string text = fmt::format(
-      "examples      {}\nMSE           {:.6g}\nMAE           {:.6g}\nPearson       {:.4f}\nSpearman      {:.4f}\n\n",
-      expected.size(), nn::mean_squared_error(expected, predicted), nn::mean_absolute_error(expected, predicted),
-      nn::pearson_correlation(expected, predicted), nn::spearman_correlation(expected, predicted));
+  std::string text = fmt::format("examples      {}\n", expected.size());
+  for (const NumberMeasure& one : kNumberMeasures) {
+    const nn::Interval interval = nn::bootstrap_interval(expected, predicted, one.value);
+    text += fmt::format("{:<14}{:.6g}  95% [{:.6g}, {:.6g}]\n", one.name, one.value(expected, predicted), interval.low,
+                        interval.high);
+  }
+  text += "\n";
   text +=
       fmt::format("{:<28} {:>9} {:>12} {:>12} {:>9} {:>9}", "source", "examples", "MSE", "MAE", "Pearson", "Spearman");
   for (const auto& [source, pairs] : pairs_by_source(evaluation)) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -50,6 +51,19 @@ void check_learned(const std::map<std::string, int64_t>& counts, const std::stri
                     "'{}=NAME'{}",
                     file, label, escaped, several ? "" : ", or, if it is several labels, add --multi-label 1"));
   }
+}
+
+// The labels of columns in the order of the columns, and then the others. A pipe cannot be read again.
+std::vector<std::string> ordered(std::span<const fs::path> data, const nn::DatasetOptions& reading,
+                                 const std::map<std::string, int64_t>& counts) {
+  std::vector<std::string> labels;
+  if (std::ranges::all_of(data, [](const fs::path& file) { return fs::is_regular_file(file); })) {
+    labels = nn::labels_of_columns(data, reading);
+  }
+  std::map<std::string, int64_t> others = counts;
+  for (const std::string& label : labels) others.erase(label);
+  std::ranges::copy(nn::in_order(others), std::back_inserter(labels));
+  return labels;
 }
 
 // nn::learn_labels(). Where it fails and the labels look like several in a field, the error proposes to learn them so.
@@ -105,7 +119,7 @@ TrainingLabels choose_labels(std::span<const fs::path> data, const nn::DatasetOp
     const bool all_known = std::ranges::all_of(
         counts, [&](const auto& entry) { return std::ranges::find(of_model, entry.first) != of_model.end(); });
     if (!all_known || of_model.empty()) check_learned(counts, data.front().string(), reading.problem);
-    chosen.labels = all_known && !of_model.empty() ? of_model : nn::in_order(counts);
+    chosen.labels = all_known && !of_model.empty() ? of_model : ordered(data, reading, counts);
     chosen.told.push_back("labels of the data: " + counted(chosen.labels, counts));
     const auto example =
         reading.problem == nn::Problem::single_label ? nn::looks_like_label_sets(counts) : std::nullopt;

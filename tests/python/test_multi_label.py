@@ -234,18 +234,6 @@ def test_a_label_that_the_model_lacks_names_file_and_line(qing, model, tmp_path)
     assert result.returncode == 1 and f"{data}:3: unknown label 'chess'" in result.stderr
 
 
-def test_a_resumed_training_has_the_same_bits(qing, files, tmp_path):
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    train(qing, *files, whole, "--multi-label", 1, "--epochs", 4)
-    train(qing, *files, parts, "--multi-label", 1, "--epochs", 2)
-    qing("train", "--resume", "--out", parts)  # it is finished
-    assert json.loads((parts / "config.json").read_text())["thresholds"]
-    again = tmp_path / "again"
-    train(qing, *files, again, "--multi-label", 1, "--epochs", 4, "--threads", 1)
-    assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    assert (again / "config.json").read_bytes() == (whole / "config.json").read_bytes()
-
-
 def test_the_server_and_the_client_give_several_labels(qing, model, tmp_path):
     (tmp_path / "topics").mkdir()
     (tmp_path / "topics/1").symlink_to(model)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include <qing/serve/maintenance/version_comparison.h>
 #include <qing/serve/reports/comparison_chart.h>
 #include <qing/serve/reports/multi_label_comparison.h>
+#include <qing/serve/reports/number_comparison.h>
 #include <qing/serve/runs/evaluation.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -67,8 +69,6 @@ std::vector<JudgedText> judge(const std::vector<nn::Example>& examples, const nn
   return judged;
 }
 
-std::string p_text(double p) { return p < 1e-4 ? "p < 0.0001" : fmt::format("p = {:.4f}", p); }
-
 std::string metric_line(const std::string& name, const ComparedMetric& metric) {
   return fmt::format("{:<28} {:>8.4f} {:>8.4f} {:>+8.4f}  [{:+.4f}, {:+.4f}]", name, metric.before, metric.after,
                      metric.after - metric.before, metric.difference.low, metric.difference.high);
@@ -76,7 +76,8 @@ std::string metric_line(const std::string& name, const ComparedMetric& metric) {
 
 std::string group_line(const ComparedTexts& group) {
   return fmt::format("{}  {:>5} {:>5}  {:<10}  {:>6}\n", metric_line(group.name, group.accuracy),
-                     group.discordant.only_first, group.discordant.only_second, p_text(group.p_value), group.texts);
+                     group.discordant.only_first, group.discordant.only_second, p_value_text(group.p_value),
+                     group.texts);
 }
 
 std::string group_table(const char* title, const std::vector<ComparedTexts>& groups) {
@@ -89,29 +90,33 @@ std::string group_table(const char* title, const std::vector<ComparedTexts>& gro
 std::string verdict(const VersionComparison& comparison) {
   const auto& [only_first, only_second] = comparison.all.discordant;
   const double p = comparison.all.p_value;
-  if (p >= 0.05) return fmt::format("No difference beyond chance in accuracy ({}).", p_text(p));
-  return fmt::format("{} is better in accuracy ({}).", only_first > only_second ? "A" : "B", p_text(p));
+  if (p >= 0.05) return fmt::format("No difference beyond chance in accuracy ({}).", p_value_text(p));
+  return fmt::format("{} is better in accuracy ({}).", only_first > only_second ? "A" : "B", p_value_text(p));
 }
 
-std::string comparison_text(const CompareArguments& arguments, const VersionComparison& comparison) {
+std::string comparison_text(const CompareArguments& arguments, const VersionComparison& comparison,
+                            const std::optional<OrdinalComparison>& ordinal) {
   const ComparedTexts& all = comparison.all;
   std::string text = fmt::format("A  {}\nB  {}\n\n{} texts; A alone is right on {}, B alone on {}.\n",  //
                                  arguments.first.string(), arguments.second.string(), all.texts,
                                  all.discordant.only_first, all.discordant.only_second);
   text += fmt::format("McNemar's test: exact {}, by chi-square with continuity correction {}. {}\n\n",
-                      p_text(all.p_value), p_text(nn::corrected_mcnemar_p_value(all.discordant)), verdict(comparison));
+                      p_value_text(all.p_value), p_value_text(nn::corrected_mcnemar_p_value(all.discordant)),
+                      verdict(comparison));
   text += fmt::format("{:<28} {:>8} {:>8} {:>8}  95% interval\n", "", "A", "B", "B - A");
   text += metric_line("accuracy", all.accuracy) + "\n" + metric_line("macro recall", comparison.macro_recall) + "\n" +
           metric_line("macro F1", comparison.macro_f1) + "\n";
+  if (ordinal) text += to_text(*ordinal);
   text += group_table("accuracy by source", comparison.per_source);
   return text + group_table("recall by label", comparison.per_label);
 }
 
 std::string json_of(const CompareArguments& arguments, const VersionComparison& comparison,
-                    const std::vector<std::string>& labels) {
+                    const std::optional<OrdinalComparison>& ordinal, const std::vector<std::string>& labels) {
   JsonWriter json(JsonWriter::Style::kSpaced);
   json.begin_object().member("a", arguments.first.string()).member("b", arguments.second.string());
   json.member("corrected_p_value", nn::corrected_mcnemar_p_value(comparison.all.discordant));
+  if (ordinal) write_json(json, *ordinal);
   json.key("comparison").raw(to_json(comparison, labels)).end();
   return json.take();
 }
@@ -123,16 +128,20 @@ DifferenceRow row_of(const std::string& name, const ComparedMetric& metric, cons
 DifferenceGroup chart_group(const char* title, const std::vector<ComparedTexts>& groups) {
   DifferenceGroup group{title, {}};
   for (const ComparedTexts& one : groups) {
-    group.rows.push_back(row_of(one.name, one.accuracy, fmt::format("{} texts, {}", one.texts, p_text(one.p_value))));
+    group.rows.push_back(
+        row_of(one.name, one.accuracy, fmt::format("{} texts, {}", one.texts, p_value_text(one.p_value))));
   }
   return group;
 }
 
-std::string chart_of(const CompareArguments& arguments, const VersionComparison& comparison) {
-  const DifferenceGroup all{
+std::string chart_of(const CompareArguments& arguments, const VersionComparison& comparison,
+                     const std::optional<OrdinalComparison>& ordinal) {
+  DifferenceGroup all{
       "All texts",
-      {row_of("accuracy", comparison.all.accuracy, p_text(comparison.all.p_value)),
+      {row_of("accuracy", comparison.all.accuracy, p_value_text(comparison.all.p_value)),
        row_of("macro recall", comparison.macro_recall, ""), row_of("macro F1", comparison.macro_f1, "")}};
+  // The errors are in places and not in shares.
+  if (ordinal) all.rows.push_back(group_of("", ordinal->measures).rows.front());
   return difference_chart(fmt::format("{} (B) minus {} (A)", arguments.second.string(), arguments.first.string()),
                           {all, chart_group("Accuracy by source", comparison.per_source),
                            chart_group("Recall by label", comparison.per_label)});
@@ -145,8 +154,38 @@ void check_problems(const CompareArguments& arguments, const nn::TextClassifier&
                                  arguments.first.string(), name_of(first.problem()), arguments.second.string(),
                                  name_of(second.problem())));
   }
-  if (first.problem() != nn::Problem::regression) return;
-  throw UsageError("models of numbers are not compared; see the errors and correlations of each in qing eval");
+  // The places of ordered labels are those of their order.
+  const bool ordinal = first.problem() == nn::Problem::ordinal && second.problem() == nn::Problem::ordinal;
+  if (!ordinal || first.labels() == second.labels()) return;
+  throw UsageError(
+      fmt::format("the models order their labels otherwise: {}, and {}; only models of the same order are "
+                  "compared",
+                  fmt::join(first.labels(), ", "), fmt::join(second.labels(), ", ")));
+}
+
+void compare_numbers(const CompareArguments& arguments, const nn::TextClassifier& first,
+                     const nn::TextClassifier& second, const std::vector<nn::Example>& examples) {
+  const NumberComparison comparison = compare(evaluate_numbers(first, examples), evaluate_numbers(second, examples));
+  const std::string one = arguments.first.string(), other = arguments.second.string();
+  if (!arguments.chart.empty()) write_file_atomically(arguments.chart, chart_of(comparison, one, other));
+  print_line(to_text(comparison, one, other));
+  if (arguments.json) print_line(to_json(comparison, one, other));
+}
+
+// Nothing unless both models have ordered labels.
+std::optional<OrdinalComparison> compare_places(const std::vector<JudgedText>& judged, const nn::TextClassifier& first,
+                                                const nn::TextClassifier& second) {
+  if (first.problem() != nn::Problem::ordinal || second.problem() != nn::Problem::ordinal) return std::nullopt;
+  const std::vector<double> places = nn::places_of(first.labels());
+  std::vector<nn::PairedOutcome> outcomes;
+  std::vector<double> expected, before, after;
+  for (const JudgedText& text : judged) {
+    outcomes.push_back({text.expected, text.before, text.after});
+    expected.push_back(places[static_cast<size_t>(text.expected)]);
+    before.push_back(text.before_value);
+    after.push_back(text.after_value);
+  }
+  return compare_ordinal(outcomes, {expected, before, after}, places);
 }
 
 void compare_label_sets(const CompareArguments& arguments, const nn::TextClassifier& first,
@@ -177,13 +216,17 @@ void run_compare(const CompareArguments& arguments) {
   reading.map = label_map(arguments.map);
   reading.labels = first->labels();
   reading.problem = first->problem();
+  check_label_columns(arguments.table, first->problem());
   const std::vector<nn::Example> examples = read_examples(arguments.data, reading);
   skipped.report();
   if (first->problem() == nn::Problem::multi_label) return compare_label_sets(arguments, *first, *second, examples);
-  const VersionComparison comparison = compare_versions(judge(examples, *first, *second), first->labels());
-  if (!arguments.chart.empty()) write_file_atomically(arguments.chart, chart_of(arguments, comparison));
-  print_line(comparison_text(arguments, comparison));
-  if (arguments.json) print_line(json_of(arguments, comparison, first->labels()));
+  if (first->problem() == nn::Problem::regression) return compare_numbers(arguments, *first, *second, examples);
+  const std::vector<JudgedText> judged = judge(examples, *first, *second);
+  const VersionComparison comparison = compare_versions(judged, first->labels());
+  const std::optional<OrdinalComparison> ordinal = compare_places(judged, *first, *second);
+  if (!arguments.chart.empty()) write_file_atomically(arguments.chart, chart_of(arguments, comparison, ordinal));
+  print_line(comparison_text(arguments, comparison, ordinal));
+  if (arguments.json) print_line(json_of(arguments, comparison, ordinal, first->labels()));
 }
 
 }  // namespace

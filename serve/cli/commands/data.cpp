@@ -41,7 +41,8 @@ std::string survey_text(const TableSurvey& one, bool tokens) {
   for (const ColumnSurvey& column : one.columns) {
     std::vector<std::string> values;
     for (const std::string& value : column.examples) values.push_back(shown_value(value));
-    const char* role = column.name == one.text_column ? " (text)" : column.name == one.label_column ? " (label)" : "";
+    const bool is_label = column.name == one.label_column || std::ranges::count(one.label_columns, column.name) > 0;
+    const char* role = column.name == one.text_column ? " (text)" : is_label ? " (label)" : "";
     text += fmt::format("  {}{}: {}", shown_value(column.name), role, fmt::join(values, " | "));
     if (column.empty > 0) text += fmt::format(" [{} empty]", column.empty);
     text += '\n';
@@ -78,6 +79,7 @@ std::string survey_text(const TableSurvey& one, bool tokens) {
 void write_survey(JsonWriter& json, const TableSurvey& one, bool tokens) {
   json.begin_object().member("file", one.file).member("format", one.written);
   json.member("text_column", one.text_column).member("label_column", one.label_column);
+  if (!one.label_columns.empty()) json.member("label_columns", one.label_columns);
   json.member("rows", one.rows).member("bad_rows", one.bad_rows).member("empty_rows", one.empty_rows);
   json.member("unlabelled", one.unlabelled).member("duplicates", one.duplicates);
   json.member("contradictions", one.contradictions).key("errors").begin_array();

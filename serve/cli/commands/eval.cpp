@@ -123,6 +123,7 @@ void run_eval(const EvalArguments& arguments) {
   options.map = label_map(arguments.map);
   options.labels = model->labels();
   options.problem = model->problem();
+  check_label_columns(arguments.table, model->problem());
   const std::vector<nn::Example> examples = read_examples(arguments.data, options);
   skipped.report();
   if (model->problem() == nn::Problem::multi_label) return eval_labels(arguments, *model, folder, examples);

@@ -14,6 +14,7 @@
 #include <qing/serve/cli/answer_text.h>
 #include <qing/serve/cli/client_options.h>
 #include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/number_from.h>
 #include <qing/serve/common/characters.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
@@ -28,6 +29,8 @@ struct JobsArguments {
   ClientArguments client;
   std::string id, training_file, validation_file, model = "scratch", suffix;
   std::vector<std::string> options;  ///< NAME=VALUE
+  std::string runner, partition;     ///< empty: the server's
+  int64_t ranks = 0, minutes = 0;    ///< of Slurm; 0: the server's
   bool json = false;
 };
 
@@ -73,10 +76,23 @@ json::value value_of(const std::string& text) {
   return list;
 }
 
+// What Slurm is asked for. Nothing for the server's own choice.
+void add_slurm(const JobsArguments& a, json::object& body) {
+  const bool asks = a.ranks > 0 || a.minutes > 0 || !a.partition.empty();
+  if (asks && a.runner != "slurm") throw UsageError("--ranks, --partition and --minutes need --runner slurm");
+  if (a.runner != "slurm") return;
+  json::object slurm;
+  if (a.ranks > 0) slurm["ranks"] = a.ranks;
+  if (a.minutes > 0) slurm["minutes"] = a.minutes;
+  if (!a.partition.empty()) slurm["partition"] = a.partition;
+  body["slurm"] = std::move(slurm);
+}
+
 void run_create(const JobsArguments& a) {
   json::object body{{"model", a.model}, {"training_file", a.training_file}};
   if (!a.validation_file.empty()) body["validation_file"] = a.validation_file;
   if (!a.suffix.empty()) body["suffix"] = a.suffix;
+  add_slurm(a, body);
   for (const std::string& option : a.options) {
     const size_t equals = option.find('=');
     if (equals == option.npos || equals == 0)
@@ -175,6 +191,16 @@ void add_jobs(CommandLine& line) {
                      "ID of the file to validate on. Without it a tenth of the training texts validates");
   create->add_option("--model", a->model, "Name of the served model to fine-tune, or scratch")->capture_default_str();
   create->add_option("--suffix", a->suffix, "Part of the new model's name");
+  create
+      ->add_option(
+          "--runner", a->runner,
+          "Runner that the training needs: slurm is refused by a server without --job-runner slurm. The default "
+          "is the server's")
+      ->check(CLI::IsMember({"slurm"}))
+      ->type_name("RUNNER");
+  create->add_option("--ranks", a->ranks, "Number of ranks of a training by Slurm")->check(number_from(1, 1024));
+  create->add_option("--partition", a->partition, "Slurm partition, one of those that the server allows");
+  create->add_option("--minutes", a->minutes, "Time limit by Slurm in minutes")->check(number_from(1, 1e6));
   create
       ->add_option("--set", a->options,
                    "Option of qing train as NAME=VALUE, such as epochs=3. Repeat it for several options")

@@ -29,7 +29,8 @@ namespace qing::serve::cli {
 namespace {
 
 struct PredictArguments : TextArguments {
-  std::filesystem::path out = {};  ///< the table with the predictions; empty: lines on stdout
+  std::filesystem::path out = {};               ///< the table with the predictions; empty: lines on stdout
+  std::vector<std::string> label_columns = {};  ///< labels that get a column each in `out`
   bool logits = false;
 };
 
@@ -142,8 +143,8 @@ nn::Tokenizer load_tokenizer(const std::filesystem::path& directory) {
 
 // The same for a model of another task.
 void predict_task(const PredictArguments& arguments, const std::filesystem::path& folder) {
-  if (!arguments.out.empty() || arguments.logits) {
-    throw UsageError("--out and --logits are for text classifiers; this model is of another task");
+  if (!arguments.out.empty() || !arguments.label_columns.empty() || arguments.logits) {
+    throw UsageError("--out, --label-columns and --logits are for text classifiers; this model is of another task");
   }
   const std::shared_ptr<const nn::TaskModel> model = load_task_model(folder, arguments.precision);
   const Task& task = *find_task(model->task());
@@ -170,9 +171,12 @@ void run_predict(const PredictArguments& arguments) {
                   .file = arguments.file,
                   .out = arguments.out,
                   .precision = arguments.precision,
-                  .table = arguments.table});
+                  .table = arguments.table,
+                  .label_columns = arguments.label_columns});
     return;
   }
+  if (!arguments.label_columns.empty())
+    throw UsageError("--label-columns needs --out: the table to add the columns to");
   const auto model = nn::TextClassifier::load(model_or_shipped(arguments.model), arguments.precision);
   for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
     const std::vector<nn::Prediction> predictions = predict_all(*model, texts, where);
@@ -232,6 +236,13 @@ void add_predict(CommandLine& line) {
           "The suffix is the format: .csv, .tsv, .jsonl, .json, .xlsx, or .txt for the labels alone. A second "
           "run with the same arguments goes on where a killed one was")
       ->type_name("FILE");
+  command
+      ->add_option("--label-columns", predict->label_columns,
+                   "Labels of a multi-label model that get a column of 1 or 0 each in --out, in place of the column "
+                   "label. qing train reads such a table")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("NAME,NAME");
   command->add_flag("--json", predict->json, "Print one JSON object per text");
   command->add_flag("--logits", predict->logits, "Print the logits as well");
   add_precision(command, predict->precision);

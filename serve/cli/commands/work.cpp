@@ -1,5 +1,6 @@
 // `qing work`, which a server starts for each stage of a job. It is no command for people, so that the help is silent
 // about it.
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,11 +15,14 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include <qing/optim/parallel/launch.h>
 #include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/training_ranks.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/jobs/json_object_file.h>
 #include <qing/serve/jobs/setting_search.h>
+#include <qing/serve/jobs/slurm_worker.h>
 #include <qing/serve/jobs/task_error.h>
 #include <qing/serve/jobs/train_task.h>
 #include <qing/serve/jobs/worker_process.h>
@@ -36,8 +40,15 @@ struct WorkArguments {
   std::string stage;
   std::filesystem::path folder;
   pid_t parent = 0;
+  bool detached = false;  ///< on a node of a cluster, without the server
   WorkerLimits limits;
 };
+
+// Of a training with several ranks, rank 0 writes the results.
+bool is_first_rank() {
+  const std::optional<optim::Launch> launch = optim::launch();
+  return !launch || launch->rank == 0;
+}
 
 // `qing train` with these arguments, in this process.
 void run_command(std::vector<std::string> words) {
@@ -60,7 +71,7 @@ bool run_training(const std::string& out, size_t threads, const std::vector<std:
                                     "--out", out,     "--threads", std::to_string(threads)};
   words.insert(words.end(), more.begin(), more.end());
   run_command(std::move(words));
-  return read_record(std::filesystem::path(out) / "run/run.json").state == "finished";
+  return !is_first_rank() || read_record(std::filesystem::path(out) / "run/run.json").state == "finished";
 }
 
 std::vector<std::string> options_of(const SearchSetting& setting, double lr) {
@@ -74,6 +85,10 @@ std::optional<std::vector<std::string>> searched_options(const JobFolder& folder
   const json::object plan = read_object_file(folder.plan());
   const json::value* search = plan.if_contains("search");
   if (search == nullptr) return std::vector<std::string>();
+  if (const std::optional<optim::Launch> launch = optim::launch(); launch && launch->size > 1) {
+    throw TaskError(
+        {"search_with_ranks", "A search trains with one rank. Leave it out, or ask for one rank.", "search"});
+  }
   const double lr = search->at("lr").to_number<double>();
   json::object scores;
   if (is_there(folder.search())) scores = read_object_file(folder.search());
@@ -108,6 +123,7 @@ bool train(const JobFolder& folder, size_t threads) {
     const auto searched = searched_options(folder, threads);
     if (!searched || !run_training("model", threads, *searched)) return false;
   }
+  if (!is_first_rank()) return true;
   finish_training(folder);
   return true;
 }
@@ -119,20 +135,10 @@ int fail(const JobFolder& folder, const JobError& why, int code, const char* det
   return code;
 }
 
-int work(const WorkArguments& arguments) {
-  limit_worker(arguments.limits, arguments.parent);
-  // Relative names keep the server's paths out of messages, the model's card and its records.
-  std::filesystem::current_path(arguments.folder);
-  const JobFolder folder(std::filesystem::path("."));
-  const size_t usable = static_cast<size_t>(num_threads());
-  const size_t threads = arguments.limits.cores > 0 ? arguments.limits.cores : usable > 1 ? usable - 1 : 1;
-  set_num_threads(static_cast<int>(threads));
+// Records why a stage has failed, in the handler of its error. Returns the exit code.
+int settle_error(const JobFolder& folder) {
   try {
-    if (arguments.stage == "prepare") {
-      prepare_training(folder);
-      return kWorkerDone;
-    }
-    return train(folder, threads) ? kWorkerDone : kWorkerStopped;
+    throw;
   } catch (const TaskError& error) {
     return fail(folder, error.why(), kWorkerFailed, error.what());
   } catch (const IoError& error) {
@@ -154,6 +160,41 @@ int work(const WorkArguments& arguments) {
   }
 }
 
+// Throws what is no error of a job.
+int run_stage(const WorkArguments& arguments, const JobFolder& folder) {
+  const size_t cores = arguments.limits.cores, usable = static_cast<size_t>(num_threads());
+  // The ranks of a node divide its CPUs among them.
+  const size_t threads = cores > 0 || arguments.detached ? cores : usable > 1 ? usable - 1 : 1;
+  if (threads > 0) set_num_threads(static_cast<int>(threads));
+  try {
+    if (arguments.stage == "prepare") {
+      prepare_training(folder);
+      return kWorkerDone;
+    }
+    return train(folder, threads) ? kWorkerDone : kWorkerStopped;
+  } catch (...) { return settle_error(folder); }
+}
+
+int work(const WorkArguments& arguments) {
+  if (arguments.detached) {
+    ::umask(0077);
+  } else {
+    limit_worker(arguments.limits, arguments.parent);
+  }
+  // Relative names keep the server's paths out of messages, the model's card and its records.
+  std::filesystem::current_path(arguments.folder);
+  const JobFolder folder(std::filesystem::path("."));
+  if (!arguments.detached) return run_stage(arguments, folder);
+  on_rank_failure([folder] {
+    const int code = settle_error(folder);
+    record_end(folder, code);
+    return code;
+  });
+  const int code = run_stage(arguments, folder);
+  if (code != kWorkerDone || is_first_rank()) record_end(folder, code);
+  return code;
+}
+
 }  // namespace
 
 void add_work(CommandLine& line) {
@@ -161,7 +202,8 @@ void add_work(CommandLine& line) {
   CLI::App* command = line.app.add_subcommand("work", "Work on a job of a server")->group("");
   command->add_option("stage", a->stage, "prepare or train")->required()->check(CLI::IsMember({"prepare", "train"}));
   command->add_option("--folder", a->folder, "Folder of the job")->required();
-  command->add_option("--parent", a->parent, "Process of the server")->required();
+  command->add_option("--parent", a->parent, "Process of the server");
+  command->add_flag("--detached", a->detached, "Work on a node of a cluster, without the server's process");
   command->add_option("--cores", a->limits.cores, "Number of threads. 0 means all CPUs but one");
   command->add_option("--memory", a->limits.memory_mib, "Address space in MiB. 0 means half of the memory");
   command->callback([&line, a] {

@@ -1,0 +1,69 @@
+#include <qing/nn/data/json_examples.h>
+
+#include <boost/json.hpp>
+#include <vector>
+
+namespace qing::nn {
+namespace {
+
+namespace json = boost::json;
+
+// The choices of a result of Label Studio, one unless there may be several. Empty for a result of another kind.
+std::vector<std::string> choices_in(const json::value& result, bool several) {
+  const json::object* object = result.if_object();
+  if (object == nullptr || view_of(object->if_contains("type")) != "choices") return {};
+  const json::value* value = object->if_contains("value");
+  const json::value* choices =
+      value == nullptr || !value->is_object() ? nullptr : value->get_object().if_contains("choices");
+  if (choices == nullptr || !choices->is_array()) return {};
+  if (!several && choices->get_array().size() != 1) return {};
+  std::vector<std::string> names;
+  for (const json::value& choice : choices->get_array()) {
+    if (choice.is_string()) names.emplace_back(choice.get_string());
+  }
+  return names;
+}
+
+bool flag(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+}  // namespace
+
+std::string_view view_of(const json::value* value) {
+  return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
+}
+
+std::optional<std::string> content_of(const json::object& message) {
+  const json::value* content = message.if_contains("content");
+  if (content == nullptr) return std::nullopt;
+  if (content->is_string()) return std::string(content->get_string());
+  if (!content->is_array()) return std::nullopt;
+  std::string text;
+  for (const json::value& part : content->get_array()) {
+    const json::object* object = part.if_object();
+    const json::value* found = object == nullptr ? nullptr : object->if_contains("text");
+    if (found == nullptr || !found->is_string() || view_of(object->if_contains("type")) != "text") return std::nullopt;
+    text += found->get_string();
+  }
+  return text;
+}
+
+std::set<std::string> choices_of(const json::array& annotations, bool several) {
+  std::set<std::string> all, truth;
+  for (const json::value& annotation : annotations) {
+    const json::object* object = annotation.if_object();
+    const json::value* results = object == nullptr ? nullptr : object->if_contains("result");
+    if (results == nullptr || !results->is_array() || flag(*object, "was_cancelled")) continue;
+    for (const json::value& result : results->get_array()) {
+      for (const std::string& choice : choices_in(result, several)) {
+        all.insert(choice);
+        if (flag(*object, "ground_truth")) truth.insert(choice);
+      }
+    }
+  }
+  return truth.empty() ? all : truth;
+}
+
+}  // namespace qing::nn

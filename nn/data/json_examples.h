@@ -1,0 +1,23 @@
+// Parts of the JSON that other programs write for labelled texts: OpenAI's chat examples and Label Studio's tasks.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include <boost/json/fwd.hpp>
+
+namespace qing::nn {
+
+/// The string; empty if the value is none, or null.
+std::string_view view_of(const boost::json::value* value);
+
+/// The text of a chat message: a string, or a list of parts of the type "text". Nothing for any other content.
+std::optional<std::string> content_of(const boost::json::object& message);
+
+/// The choices of a task's annotations: those of the ground truth if there is one, else those of all annotators. A
+/// result with more than one choice counts only if there may be `several`.
+std::set<std::string> choices_of(const boost::json::array& annotations, bool several);
+
+}  // namespace qing::nn

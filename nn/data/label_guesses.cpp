@@ -1,0 +1,71 @@
+#include <qing/nn/data/label_guesses.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <qing/nn/data/json_objects.h>
+#include <qing/nn/data/table_reader.h>
+
+namespace qing::nn {
+namespace {
+
+// What a column holds in the rows that are looked at.
+struct ColumnMarks {
+  int64_t cells = 0, marks = 0;
+  bool is_label() const { return marks > 0 && marks * 10 >= cells * 9; }
+};
+
+bool is_one_of(std::span<const std::string> names, const std::string& column) {
+  return std::ranges::any_of(names, [&](const std::string& name) { return same_letters(name, column); });
+}
+
+}  // namespace
+
+std::optional<bool> mark_of(std::string_view cell) {
+  constexpr std::string_view kBlanks = " \t\r\n";
+  const size_t begin = cell.find_first_not_of(kBlanks);
+  if (begin == cell.npos) return std::nullopt;
+  cell = cell.substr(begin, cell.find_last_not_of(kBlanks) + 1 - begin);
+  static constexpr std::array<std::pair<std::string_view, bool>, 8> kMarks = {{{"0", false},
+                                                                               {"1", true},
+                                                                               {"0.0", false},
+                                                                               {"1.0", true},
+                                                                               {"false", false},
+                                                                               {"true", true},
+                                                                               {"no", false},
+                                                                               {"yes", true}}};
+  for (const auto& [mark, value] : kMarks) {
+    if (same_letters(cell, mark)) return value;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> guessed_label_columns(const std::filesystem::path& file, const TableOptions& table,
+                                               std::span<const std::string> label_names,
+                                               std::span<const std::string> others) {
+  constexpr int64_t kRows = 1000;
+  if (!std::filesystem::is_regular_file(file)) return {};
+  TableReader reader(file, table);
+  std::vector<ColumnMarks> found;
+  for (int64_t row = 0; row < kRows; ++row) {
+    try {
+      if (!reader.next()) break;
+      const std::vector<std::string>& fields = reader.fields();
+      found.resize(reader.columns().size());
+      for (size_t i = 0; i < std::min(fields.size(), found.size()); ++i) {
+        ++found[i].cells;
+        found[i].marks += mark_of(fields[i]) ? 1 : 0;
+      }
+    } catch (const LineError&) {}  // the second reading says what is wrong
+  }
+  std::vector<std::string> columns;
+  for (size_t i = 0; i < found.size(); ++i) {
+    const std::string& name = reader.columns()[i];
+    if (is_one_of(label_names, name)) return {};
+    if (found[i].is_label() && !is_one_of(others, name)) columns.push_back(name);
+  }
+  return columns.size() < 2 ? std::vector<std::string>() : columns;
+}
+
+}  // namespace qing::nn
