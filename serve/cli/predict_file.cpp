@@ -10,7 +10,6 @@
 #include <qing/nn/data/label_sets.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/serve/cli/column_run.h>
-#include <qing/serve/cli/label_options.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/runs/evaluation.h>
 #include <qing/serve/runs/multi_label_evaluation.h>
