@@ -11,24 +11,16 @@
 // entries. An entry is made under another name and renamed when it is complete.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include <qing/nn/data/labelled_texts.h>
 #include <qing/optim/classifier/streamed_texts.h>
-#include <qing/optim/classifier/train_options.h>
 #include <qing/serve/runs/data_files.h>
-#include <qing/serve/runs/settings.h>
+#include <qing/serve/runs/token_cache_entry.h>
 
 namespace qing::serve::cli {
-
-/// Bytes of text from which a new vocabulary is trained, of data files that have more.
-inline constexpr double kVocabularyBytes = 32 << 20;
-/// About the most bytes of text that are held out unasked.
-inline constexpr double kHeldBytes = 8 << 20;
 
 struct CachedTexts {
   std::filesystem::path entry;
@@ -37,18 +29,6 @@ struct CachedTexts {
   std::vector<LabelledFile> held;  ///< one with the texts that are held out, or none
   std::vector<nn::Example> sample;
   optim::StreamedTexts texts;
-};
-
-struct TokenCacheRequest {
-  std::filesystem::path folder;              ///< of the cache; it is made if it is not there
-  std::vector<std::filesystem::path> files;  ///< the data
-  nn::DatasetOptions reading;                ///< `labels` are those that are given, or none
-  optim::TrainOptions options;               ///< of the tokenizer
-  Settings settings;                         ///< those that say how the files are read
-  double dev_share = 0;                      ///< of the texts is held out
-  /// Chooses the labels where none are given. Called only when an entry is made.
-  std::function<std::vector<std::string>()> choose_labels;
-  std::function<void(const std::string& line)> tell;  ///< for people
 };
 
 /// The entry of the cache, which is made if it is not there. An entry is used when all its files have the sizes and the

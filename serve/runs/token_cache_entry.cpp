@@ -14,6 +14,7 @@
 #include <qing/nn/models/classifier_config.h>
 #include <qing/nn/models/pretrained.h>
 #include <qing/optim/classifier/starting_model.h>
+#include <qing/optim/classifier/token_file.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/runs/token_manifest.h>
 #include <qing/tensor/errors.h>
