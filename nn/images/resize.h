@@ -13,8 +13,8 @@ namespace qing::nn {
 
 /// The image with another size, bilinear with antialiasing: when it shrinks, a triangle as wide as two pixels of the
 /// result weighs the pixels. The result has the bytes of Pillow's Image.resize(size, Resampling.BILINEAR), which
-/// torchvision's Resize uses: rows first, then columns, each rounded to 8 bits. ValueError unless the sizes are in
-/// [1, 2^20].
+/// torchvision's Resize uses: rows first, then columns, each rounded to 8 bits. Pillow 13 shrinks columns first where
+/// the height shrinks much more than the width: values differ by 1 there. ValueError unless the sizes are in [1, 2^20].
 Image resized(const Image& image, int64_t height, int64_t width);
 
 /// How a picture of any size becomes one of the network's.

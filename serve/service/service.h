@@ -130,10 +130,10 @@ class Service {
   /// Does the work and replies. Counts the request and the tokens. Refusal when the queue is full.
   void work(const Model& model, Work work, Routed::Reply reply);
   /// The same for work that the caller does itself: charges the tokens to the key, and counts the request and its
-  /// answer.
+  /// answer, whose status is 0 when nobody waits for it any more.
   void count_work(const Model& model, const Routed::Reply& reply, std::int64_t tokens, const HttpResponse& response,
                   std::chrono::steady_clock::duration time);
-  /// The answer to a request on which a model threw: a Refusal's own, 422 for a DataError, else 500.
+  /// The answer to a request on which a model threw: a Refusal's own, 422 for a DataError but a ModelError, else 500.
   static HttpResponse failure_response(const std::exception_ptr& error);
   /// Runs a change on the model thread and replies with its result, or with the error it throws. With a state, the
   /// audit log has the change before it begins, and once more with ".failed" if it throws; a change that cannot be
