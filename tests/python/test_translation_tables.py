@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import time
 
@@ -92,26 +93,33 @@ def test_what_cannot_be_written_is_refused(qing, model, tmp_path, arguments, mes
     assert not (tmp_path / "out.csv").exists() and not (tmp_path / "out.csv.part").exists()
 
 
-def pairs(count, seed):
-    return [(sentence(1 + i % 12, seed + i), sentence(1 + i % 12, seed + i + 1)) for i in range(count)]
-
-
-def test_scores_are_those_of_sacrebleu(qing, model, tmp_path):
-    rows = {}
-    for name, seed in (("one.tsv", 1), ("two.tsv", 500)):
-        rows[name] = pairs(40, seed)
+# Translations of three words are too short for BLEU's n-grams of four.
+@pytest.mark.parametrize("words", [3, 9])
+def test_scores_are_those_of_sacrebleu(qing, model, tmp_path, words):
+    shutil.copytree(model, tmp_path / "model")
+    model = tmp_path / "model"
+    settings = json.loads((model / "generation_config.json").read_text())
+    (model / "generation_config.json").write_text(json.dumps(settings | {"max_new_tokens": words}))
+    texts = [sentence(1 + i % 12, i) for i in range(80)]
+    lines = qing("translate", "--model", model, "--beam", 1, "--json", "--", *texts).stdout.split("\n")
+    translations = [json.loads(line)["translation"] for line in lines if line]
+    # Some references are the translation, some are a part of it, and some have nothing of it.
+    targets = [
+        (text, " ".join(text.split()[: 1 + i % 9]) + " w1 w2", sentence(5, i))[i % 3] if text else "w1"
+        for i, text in enumerate(translations)
+    ]
+    assert max(len(text.split()) for text in translations) == words
+    every, rows = list(zip(texts, targets)), {}
+    for name, part in (("one.tsv", slice(0, 40)), ("two.tsv", slice(40, 80))):
+        rows[name] = every[part]
         lines = ["en\tzh", *("\t".join(pair) for pair in rows[name])]
         (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     files = [part for name in rows for part in ("--data", tmp_path / name)]
     told = qing("eval", "--model", model, *files, "--out", tmp_path / "out.csv", "--json", "--worst", 3, "--beam", 1)
     found = json.loads(told.stdout.strip().split("\n")[-1])
     table = read(tmp_path / "out.csv")
-    every = [pair for name in rows for pair in rows[name]]
     assert [(row["source"], row["target"]) for row in table] == every
     assert [(row["file"], row["line"]) for row in table[:2]] == [("one.tsv", "2"), ("one.tsv", "3")]
-    texts = [source for source, _ in every]
-    lines = qing("translate", "--model", model, "--beam", 1, "--json", "--", *texts).stdout.split("\n")
-    translations = [json.loads(line)["translation"] for line in lines if line]
     assert [row["translation"] for row in table] == translations
     bleu, chrf = sacrebleu.BLEU(tokenize="zh"), sacrebleu.CHRF()
     for scores, part in [(found, slice(0, 80)), (found["files"][0], slice(0, 40)), (found["files"][1], slice(40, 80))]:
