@@ -93,7 +93,7 @@ def test_words_are_reached_by_keys_and_by_pointing(page):
     page.run("document.getElementById('translation-copy').focus()")
     page.press(TAB)
     assert page.run(focused) == 0, "the first word is the next stop"
-    for key, place in ((RIGHT, 1), (END, count - 1), (RIGHT, count - 1), (HOME, 0), (LEFT, 0), (RIGHT, 1)):
+    for key, place in ((RIGHT, 1), (END, count - 1), (RIGHT, count - 1), (HOME, 0), (LEFT, 0), (RIGHT, 1), (LEFT, 0), (RIGHT, 1)):
         page.press(key)
         assert page.run(focused) == place
     assert texts_of(page, ".word[aria-pressed=true]") == [texts_of(page, "#translation .word")[1]]
@@ -152,6 +152,16 @@ def test_the_tab_on_a_phone_and_in_chinese(page, screenshots):  # noqa: F811
     page.run("document.querySelectorAll('#translation .word')[0].focus()")
     assert page.run("return document.documentElement.scrollWidth") <= 360
     page.screenshot(screenshots / "translation_phone.png")
+
+
+def test_words_of_several_tokens_have_sums_and_means(page):
+    found = page.run("""return alignWords({source: 'ab cd', text: 'xy 你好', alignment: [{
+        source: [[0, 1], [1, 2], [2, 5]], target: [[0, 1], [1, 2], [2, 4], [4, 5]],
+        weights: [[0.1, 0.2, 0.6], [0.3, 0.2, 0.4], [0, 0.02, 0.9], [0, 0, 0]]}]})""")
+    assert [(word["begin"], word["end"]) for word in found["source"]] == [(0, 2), (3, 5)]
+    assert [(word["begin"], word["end"]) for word in found["target"]] == [(0, 2), (3, 4), (4, 5)]
+    shares = [[(each["word"], round(each["share"], 6)) for each in word["shares"]] for word in found["target"]]
+    assert shares == [[(1, 0.5), (0, 0.4)], [(1, 0.9)], []]
 
 
 def test_listings_name_the_directions(endpoint):
