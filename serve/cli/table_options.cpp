@@ -82,7 +82,7 @@ void add_table_options(CLI::App& command, TableArguments& a, bool labels, const 
                     "They are guessed in a table without a column of labels")
         ->delimiter(',')
         ->allow_extra_args(false)
-        ->type_name("NAME,NAME")
+        ->type_name("NAMES")
         ->group(group);
   }
   command

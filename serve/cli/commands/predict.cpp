@@ -242,7 +242,7 @@ void add_predict(CommandLine& line) {
                    "label. qing train reads such a table")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->type_name("NAME,NAME");
+      ->type_name("NAMES");
   command->add_flag("--json", predict->json, "Print one JSON object per text");
   command->add_flag("--logits", predict->logits, "Print the logits as well");
   add_precision(command, predict->precision);
