@@ -71,8 +71,8 @@ int32_t qing_predicted_label(const qing_predictions* predictions, size_t text);
 /* Whether the label is predicted, 1 or 0: of a multi-label model any number of labels is, of a single-label or ordinal
    one qing_predicted_label alone, of a regression none. An index out of range gives -1. */
 int32_t qing_has_label(const qing_predictions* predictions, size_t text, size_t label);
-/* Of ordinal labels the expected place on their scale, of a regression its number. Another model or an index out of range
-   gives NaN. */
+/* Of ordinal labels the expected place on their scale, of a regression its number. Another model or an index out of
+   range gives NaN. */
 double qing_value(const qing_predictions* predictions, size_t text);
 /* qing_label_count floats: the scores, and the logits. They live as long as the predictions. Scores are probabilities.
    They sum to 1, but each of a multi-label model is of its label alone. The one score of a regression is its number. */

@@ -21,7 +21,8 @@ NumberEvaluation evaluate_numbers(const nn::TextClassifier& model, std::span<con
 
 /// For people: the errors and correlations with their 95% bootstrap intervals, and those of each source.
 std::string to_text(const NumberEvaluation& evaluation);
-/// {"mse", "rmse", "mae", "pearson", "spearman", their "..._interval", "examples", "per_source"}, and "worst" if it is given as JSON.
+/// {"mse", "rmse", "mae", "pearson", "spearman", their "..._interval", "examples", "per_source"}, and "worst" if it is
+/// given as JSON.
 std::string to_json(const NumberEvaluation& evaluation, const std::string& worst = {});
 
 /// The numbers of at most `most` examples, those with the greatest errors first.

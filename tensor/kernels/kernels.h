@@ -1,7 +1,7 @@
 // The table of compute kernels. One translation unit per ISA fills a table from the same .inl files. kernels() is the
-// table that cpuid or QING_ISA=scalar|avx2|avx512|avx512vnni|avx512bf16|amx|neon selects once. Kernels take raw pointers to
-// contiguous rows, check nothing and run on the calling thread. A row's bits do not depend on its position. The drivers
-// in tensor/ops check shapes and use threads.
+// table that cpuid or QING_ISA=scalar|avx2|avx512|avx512vnni|avx512bf16|amx|neon selects once. Kernels take raw
+// pointers to contiguous rows, check nothing and run on the calling thread. A row's bits do not depend on its position.
+// The drivers in tensor/ops check shapes and use threads.
 #pragma once
 
 #include <array>
