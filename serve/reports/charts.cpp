@@ -158,24 +158,6 @@ void draw_means(Svg& svg, const Metrics& metrics, double steps, const Measure* m
   }
 }
 
-// The mean over the dev sets by which the best model is chosen, where the sets have no recall.
-void draw_score(Svg& svg, const Metrics& metrics, double steps) {
-  const double top = kTop + kPanel + kGap + 36;
-  const auto [least, greatest] = std::ranges::minmax_element(metrics.evaluations, {}, &EvaluationPoint::score);
-  svg.text(kLeft, top - 32, "Score on the dev sets, greater is better", Anchor::start, "title");
-  const Panel panel(svg, top, steps, least->score, greatest->score);
-  Points points;
-  for (const EvaluationPoint& point : metrics.evaluations) {
-    points.emplace_back(static_cast<double>(point.step), point.score);
-  }
-  points = placed(panel, std::move(points));
-  svg.polyline(points, series(0));
-  for (size_t at = 0; at < points.size(); ++at) {
-    const EvaluationPoint& point = metrics.evaluations[at];
-    svg.dot(points[at].first, points[at].second, series(0), fmt::format("step {}: {:.4f}", point.step, point.score));
-  }
-}
-
 struct Grid {
   double left, top, cell;
 };
