@@ -137,6 +137,7 @@ class TranslationBuilder {
                                   files_.path(kTokenizerConfigFile).string(), settings_.language_codes));
     }
     const std::vector<std::string> names = words_of(wmt ? kWmt21Languages : kM2m100Languages);
+    tokens.reserve(names.size());
     for (const std::string& name : names) tokens.push_back(special_token(fmt::format("__{}__", name)));
     parts().added.add(tokens, *parts().model);
     for (size_t i = 0; i < names.size(); ++i) {
@@ -190,6 +191,7 @@ class TranslationBuilder {
     languages.use = LanguageTokens::Use::kBoth;
     languages.source = std::move(source);
     std::vector<AddedToken> tokens;
+    tokens.reserve(names.size());
     for (const std::string& name : names) tokens.push_back(special_token(name));
     parts().added.add(tokens, *parts().model);
     for (const std::string& name : names) languages.tokens.emplace_back(name, parts().added.find(name));

@@ -116,6 +116,7 @@ StateDict gather_state(Communicator& ranks, const StateDict& state, int root) {
   StateDict all;
   if (ranks.rank() != root) {
     std::vector<Outgoing> out;
+    out.reserve(own.size());
     for (const Tensor& tensor : own) out.push_back({root, std::as_bytes(nn::bytes_of(tensor))});
     ranks.exchange(out, {});
     return all;

@@ -65,6 +65,7 @@ void tag_texts(Service& service, const Model& asked, std::vector<std::string> te
                WriteTagged write) {
   const Model model = service.answering(asked, texts, reply);
   std::vector<size_t> costs;
+  costs.reserve(texts.size());
   for (const std::string& text : texts) costs.push_back(estimated_tokens(text));
   const auto work = std::make_shared<TagWork>(model, std::move(texts));
   service.work(model,
