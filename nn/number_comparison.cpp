@@ -65,21 +65,21 @@ Interval bootstrap_difference(const PairedNumbers& numbers, const NumberMetric& 
                       level);
 }
 
-double wilcoxon_p_value(std::span<const double> first, std::span<const double> second) {
+SignedRankTest wilcoxon_test(std::span<const double> first, std::span<const double> second) {
   constexpr size_t kMostExact = 50;
-  check_pairs("wilcoxon_p_value", first, second);
+  check_pairs("wilcoxon_test", first, second);
   std::vector<double> differences, distances;
   for (size_t i = 0; i < first.size(); ++i) {
     const double difference = first[i] - second[i];
     if (std::isnan(difference)) {
       throw ValueError(
-          fmt::format("wilcoxon_p_value: pair {} is {} and {}; they need a difference", i, first[i], second[i]));
+          fmt::format("wilcoxon_test: pair {} is {} and {}; they need a difference", i, first[i], second[i]));
     }
     if (difference == 0) continue;
     differences.push_back(difference);
     distances.push_back(std::abs(difference));
   }
-  if (differences.empty()) return 1;
+  if (differences.empty()) return {};
   const std::vector<double> ranks = ranks_of(distances);
   double positive = 0;
   for (size_t i = 0; i < ranks.size(); ++i) positive += differences[i] > 0 ? ranks[i] : 0;
@@ -92,11 +92,12 @@ double wilcoxon_p_value(std::span<const double> first, std::span<const double> s
     begin = end;
   }
   const auto n = static_cast<double>(ranks.size());
+  const double all = n * (n + 1) / 2, rank_difference = 2 * positive - all;
   if (ranks.size() <= kMostExact && tied == 0) {
-    return std::min(1.0, 2 * signed_rank_share(ranks.size(), std::min(positive, n * (n + 1) / 2 - positive)));
+    return {std::min(1.0, 2 * signed_rank_share(ranks.size(), std::min(positive, all - positive))), rank_difference};
   }
-  const double mean = n * (n + 1) / 4, variance = (n * (n + 1) * (2 * n + 1) - tied / 2) / 24;
-  return std::erfc(std::abs(positive - mean) / std::sqrt(2 * variance));
+  const double variance = (n * (n + 1) * (2 * n + 1) - tied / 2) / 24;
+  return {std::erfc(std::abs(positive - all / 2) / std::sqrt(2 * variance)), rank_difference};
 }
 
 }  // namespace qing::nn

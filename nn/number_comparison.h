@@ -30,11 +30,19 @@ Interval bootstrap_interval(std::span<const double> expected, std::span<const do
 Interval bootstrap_difference(const PairedNumbers& numbers, const NumberMetric& metric, int64_t resamples = 1000,
                               double level = 0.95, uint64_t seed = 42);
 
-/// The two-sided p-value of Wilcoxon's signed-rank test (Biometrics Bulletin 1, 1945) that the pairs' differences are
+struct SignedRankTest {
+  double p_value = 1;  ///< two-sided
+  /// The ranks of the positive differences, first - second, minus those of the negative ones. Below 0 the numbers of
+  /// `first` are the smaller ones.
+  double rank_difference = 0;
+};
+
+/// Wilcoxon's signed-rank test (Biometrics Bulletin 1, 1945) of the hypothesis that the pairs' differences are
 /// symmetric about 0. Pairs without a difference do not count, and equal differences share their mean rank. At most 50
 /// differences without ties have the exact distribution, and others the normal one with the correction for ties and
 /// none for continuity: scipy.stats.wilcoxon(first, second, zero_method="wilcox", correction=False) with the methods
-/// "exact" and "asymptotic". 1 without differences. ShapeError for spans of other lengths; ValueError for NaN.
-double wilcoxon_p_value(std::span<const double> first, std::span<const double> second);
+/// "exact" and "asymptotic". The p-value is 1 without differences. ShapeError for spans of other lengths; ValueError
+/// for NaN.
+SignedRankTest wilcoxon_test(std::span<const double> first, std::span<const double> second);
 
 }  // namespace qing::nn

@@ -24,12 +24,23 @@ std::vector<std::string> choices_in(const json::value& result, bool several) {
   return names;
 }
 
+bool holds(const json::object& object, std::string_view name, json::kind kind) {
+  const json::value* value = object.if_contains(name);
+  return value != nullptr && value->kind() == kind;
+}
+
 bool flag(const json::object& object, std::string_view name) {
   const json::value* value = object.if_contains(name);
   return value != nullptr && value->is_bool() && value->get_bool();
 }
 
 }  // namespace
+
+bool is_chat(const json::object& object) { return holds(object, "messages", json::kind::array); }
+
+bool is_task(const json::object& object) {
+  return holds(object, "data", json::kind::object) && holds(object, "annotations", json::kind::array);
+}
 
 std::string_view view_of(const json::value* value) {
   return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view();

@@ -10,6 +10,11 @@
 
 namespace qing::nn {
 
+/// Whether the object is a chat example, which has a list of `messages`.
+bool is_chat(const boost::json::object& object);
+/// Whether the object is a task of Label Studio, which has `data` and a list of `annotations`.
+bool is_task(const boost::json::object& object);
+
 /// The string; empty if the value is none, or null.
 std::string_view view_of(const boost::json::value* value);
 

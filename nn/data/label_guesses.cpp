@@ -4,17 +4,12 @@
 #include <array>
 #include <utility>
 
+#include <qing/nn/data/json_examples.h>
 #include <qing/nn/data/json_objects.h>
 #include <qing/nn/data/table_reader.h>
 
 namespace qing::nn {
 namespace {
-
-// What a column holds in the rows that are looked at.
-struct ColumnMarks {
-  int64_t cells = 0, marks = 0;
-  bool is_label() const { return marks > 0 && marks * 10 >= cells * 9; }
-};
 
 bool is_one_of(std::span<const std::string> names, const std::string& column) {
   return std::ranges::any_of(names, [&](const std::string& name) { return same_letters(name, column); });
@@ -47,23 +42,25 @@ std::vector<std::string> guessed_label_columns(const std::filesystem::path& file
   constexpr int64_t kRows = 1000;
   if (!std::filesystem::is_regular_file(file)) return {};
   TableReader reader(file, table);
-  std::vector<ColumnMarks> found;
+  // The marks of each column. A row of JSON without the column has none.
+  std::vector<int64_t> marks;
+  int64_t read = 0;
   for (int64_t row = 0; row < kRows; ++row) {
     try {
       if (!reader.next()) break;
+      if (const auto* object = reader.object(); object != nullptr && (is_chat(*object) || is_task(*object))) return {};
       const std::vector<std::string>& fields = reader.fields();
-      found.resize(reader.columns().size());
-      for (size_t i = 0; i < std::min(fields.size(), found.size()); ++i) {
-        ++found[i].cells;
-        found[i].marks += mark_of(fields[i]) ? 1 : 0;
-      }
+      marks.resize(reader.columns().size());
+      for (size_t i = 0; i < std::min(fields.size(), marks.size()); ++i) marks[i] += mark_of(fields[i]) ? 1 : 0;
+      ++read;
     } catch (const LineError&) {}  // the second reading says what is wrong
   }
   std::vector<std::string> columns;
-  for (size_t i = 0; i < found.size(); ++i) {
+  for (size_t i = 0; i < marks.size(); ++i) {
     const std::string& name = reader.columns()[i];
     if (is_one_of(label_names, name)) return {};
-    if (found[i].is_label() && !is_one_of(others, name)) columns.push_back(name);
+    const bool is_label = marks[i] > 0 && marks[i] * 10 >= read * 9;
+    if (is_label && !is_one_of(others, name)) columns.push_back(name);
   }
   return columns.size() < 2 ? std::vector<std::string>() : columns;
 }

@@ -282,15 +282,11 @@ void LabelledRowReader::check(const LabelledRow& row) const {
 }
 
 LabelledRow LabelledRowReader::of_object(const json::object& object) {
-  const auto holds = [&](const char* name, json::kind kind) {
-    const json::value* value = object.if_contains(name);
-    return value != nullptr && value->kind() == kind;
-  };
-  if (options_.label_columns.empty() && holds("messages", json::kind::array)) {
+  if (options_.label_columns.empty() && is_chat(object)) {
     format_ = LabelledFormat::chat;
     return of_chat(object);
   }
-  if (options_.label_columns.empty() && holds("data", json::kind::object) && holds("annotations", json::kind::array)) {
+  if (options_.label_columns.empty() && is_task(object)) {
     format_ = LabelledFormat::label_studio;
     return of_task(object);
   }

@@ -327,4 +327,11 @@ TokenizerSettings read_settings(const FolderFiles& files, const JsonFile* tokeni
   return settings;
 }
 
+const std::string& name_of(NamedToken which, const TokenizerSettings& settings, const FolderFiles& files) {
+  const auto& named = settings.named[static_cast<size_t>(which)];
+  if (named) return named->token.content;
+  throw DataError(fmt::format("{}: {} is missing", files.path(kTokenizerConfigFile).string(),
+                              kTokenNames[static_cast<size_t>(which)]));
+}
+
 }  // namespace qing::nn::text

@@ -86,4 +86,7 @@ struct TokenizerSettings {
 /// The settings of a folder. `tokenizer` is its tokenizer.json, null without one.
 TokenizerSettings read_settings(const FolderFiles& files, const JsonFile* tokenizer);
 
+/// The text of a token that the class needs. DataError when the files take it away, as `"unk_token": null` does.
+const std::string& name_of(NamedToken which, const TokenizerSettings& settings, const FolderFiles& files);
+
 }  // namespace qing::nn::text

@@ -79,14 +79,7 @@ class Builder {
     return pieces ? files_.directory().string()
                   : files_.path(tokenizer_ != nullptr ? kTokenizerFile : kVocabFile).string();
   }
-  const std::string& name(NamedToken which) const {
-    const auto& named = settings_.named[static_cast<size_t>(which)];
-    if (!named) {
-      throw DataError(fmt::format("{}: {} is missing", files_.path(kTokenizerConfigFile).string(),
-                                  kTokenNames[static_cast<size_t>(which)]));
-    }
-    return named->token.content;
-  }
+  const std::string& name(NamedToken which) const { return name_of(which, settings_, files_); }
   int32_t id(NamedToken which) const {
     const std::string& text = name(which);
     const int32_t found = parts_.id(text);

@@ -85,9 +85,7 @@ class TranslationBuilder {
 
  private:
   PipelineParts& parts() { return result_.parts; }
-  const std::string& token_named(NamedToken which) const {
-    return settings_.named[static_cast<size_t>(which)]->token.content;
-  }
+  const std::string& token_named(NamedToken which) const { return name_of(which, settings_, files_); }
 
   SentencePieceFile pieces_of(const char* name) const {
     return read_sentencepiece(files_.path(name), files_.text(name));
@@ -104,10 +102,10 @@ class TranslationBuilder {
     try {
       parts().normalizer = sentencepiece_normalizer(file);
       parts().decoder = sentencepiece_decoder(file, decoding);
+      parts().model = sentencepiece_model(file, OtherVocabulary{std::move(vocabulary), id});
     } catch (const DataError& error) {
       throw DataError(fmt::format("{}: {}", files_.path(name).string(), error.what()));
     }
-    parts().model = sentencepiece_model(file, OtherVocabulary{std::move(vocabulary), id});
   }
 
   // Translations are decoded by the source's pieces too, as there.
@@ -300,8 +298,8 @@ PipelineParts sentencepiece_parts(const std::filesystem::path& path, std::string
   try {
     parts.normalizer = sentencepiece_normalizer(file);
     parts.decoder = sentencepiece_decoder(file, {});
+    parts.model = sentencepiece_model(file, std::nullopt);
   } catch (const DataError& error) { throw DataError(fmt::format("{}: {}", path.string(), error.what())); }
-  parts.model = sentencepiece_model(file, std::nullopt);
   return parts;
 }
 

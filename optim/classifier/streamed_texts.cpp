@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include <qing/nn/models/classifier_config.h>
+#include <qing/optim/classifier/starting_model.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::optim {
@@ -32,6 +34,10 @@ void check_streamed_options(const TrainOptions& o) {
   refuse(!o.unlabelled_groups.empty(), "--unlabelled", "it needs a teacher");
   refuse(o.multi_label != 0, "--multi-label", "the file of tokens has one label for each text");
   refuse(o.regression != 0, "--regression", "the file of tokens has one label for each text");
+  if (o.from.empty() || o.labels.empty()) return;
+  const auto config = nn::ClassifierConfig::load_for_fine_tuning(o.from / "config.json");
+  refuse(config.ngram_head && keeps_head(config, o), fmt::format("--from {}", o.from.string()).c_str(),
+         "the model has n-grams of its own, and the file of tokens has none");
 }
 
 StreamedBatches::StreamedBatches(std::shared_ptr<const TokenFile> tokens, const ClassifierCollate& collate,

@@ -24,7 +24,8 @@ struct StreamedTexts {
 };
 
 /// ValueError naming the first option that needs all texts in memory: n-grams, a pruned vocabulary, teachers, auxiliary
-/// and unlabelled texts, several labels and numbers.
+/// and unlabelled texts, several labels and numbers. With labels the same for a folder `from` whose n-grams would be
+/// kept (keeps_head); IoError and DataError of its configuration.
 void check_streamed_options(const TrainOptions& options);
 
 /// The batches of an epoch in the order of nn::BlockShuffle: `options.batch` consecutive texts each, the last one

@@ -11,7 +11,9 @@
 
 #include <qing/optim/classifier/streamed_texts.h>
 #include <qing/optim/parallel/collectives.h>
+#include <qing/serve/cli/problem_options.h>
 #include <qing/serve/common/usage_error.h>
+#include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
 namespace {
@@ -43,7 +45,13 @@ void choose_share(TrainArguments& arguments) {
 CachedTexts streamed_data(TrainArguments& arguments, const nn::DatasetOptions& reading, optim::Communicator* ranks,
                           const std::function<void()>& choose) {
   if (arguments.tune > 0) { throw UsageError("--tune trains with texts in memory; leave --tune or --token-cache out"); }
+  if (!arguments.options.labels.empty()) order_labels(arguments, false);
   optim::check_streamed_options(train_options(arguments));
+  for (const std::filesystem::path& file : arguments.data) {
+    std::error_code absent;  // which the reader reports
+    if (!std::filesystem::exists(file, absent) || std::filesystem::is_regular_file(file, absent)) continue;
+    throw DataError(fmt::format("{}: is read several times; save it in a file", file.string()));
+  }
   choose_share(arguments);
   const bool first = ranks == nullptr || ranks->is_first();
   CachedTexts cached;
@@ -58,6 +66,7 @@ CachedTexts streamed_data(TrainArguments& arguments, const nn::DatasetOptions& r
                               .choose_labels =
                                   [&] {
                                     choose();
+                                    optim::check_streamed_options(train_options(arguments));
                                     return arguments.options.labels;
                                   },
                               .tell = [](const std::string& line) { fmt::print(stderr, "{}\n", line); }};

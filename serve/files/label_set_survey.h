@@ -24,8 +24,8 @@ class LabelSetSurvey {
  public:
   /// A row that was read with RowOptions::several_labels, and the format that it has.
   void add(const nn::LabelledRow& row, nn::LabelledFormat format);
-  /// `fields` are rows by field, and `different` is how many fields there are, also those that are not in it.
   LabelSets of_lists() const;  ///< Of rows that are lists, also when none has several labels.
+  /// `fields` are rows by field, and `different` is how many fields there are, also those that are not in it.
   LabelSets found(const std::map<std::string, int64_t>& fields, int64_t different) const;
 
  private:

@@ -28,9 +28,9 @@ std::vector<double> absolute_errors(std::span<const double> expected, std::span<
   return errors;
 }
 
-double p_value_of(const nn::PairedNumbers& numbers) {
-  return nn::wilcoxon_p_value(absolute_errors(numbers.expected, numbers.first),
-                              absolute_errors(numbers.expected, numbers.second));
+nn::SignedRankTest test_of(const nn::PairedNumbers& numbers) {
+  return nn::wilcoxon_test(absolute_errors(numbers.expected, numbers.first),
+                           absolute_errors(numbers.expected, numbers.second));
 }
 
 // The errors divided by the first model's. An error of 0 has no shares.
@@ -55,7 +55,7 @@ NumberComparison compare(const NumberEvaluation& first, const NumberEvaluation& 
     throw ValueError("compare: both evaluations must be of the same texts, and of one text at least");
   }
   const nn::PairedNumbers all{first.expected, first.predicted, second.predicted};
-  NumberComparison comparison{.texts = std::ssize(first.expected), .p_value = p_value_of(all)};
+  NumberComparison comparison{.texts = std::ssize(first.expected), .test = test_of(all)};
   std::map<std::string, SourceNumbers> sources;
   for (size_t i = 0; i < first.expected.size(); ++i) {
     const double a = std::abs(first.expected[i] - first.predicted[i]);
@@ -79,17 +79,16 @@ NumberComparison compare(const NumberEvaluation& first, const NumberEvaluation& 
 }
 
 std::string to_text(const NumberComparison& comparison, const std::string& a, const std::string& b) {
-  const double mae_of_first = comparison.errors.back().first, mae_of_second = comparison.errors.back().second;
+  // The winner is the test's own: the model that is closer on more texts may have the larger errors.
   const std::string verdict =
-      comparison.p_value >= 0.05 ? "No difference beyond chance in the absolute errors."
-      : comparison.closer_first == comparison.closer_second
-          ? fmt::format("{} has the smaller mean absolute error.", mae_of_first < mae_of_second ? "A" : "B")
-          : fmt::format("{} is closer more often.", comparison.closer_first > comparison.closer_second ? "A" : "B");
+      comparison.test.p_value >= 0.05
+          ? "No difference beyond chance in the absolute errors."
+          : fmt::format("{} has the smaller absolute errors.", comparison.test.rank_difference < 0 ? "A" : "B");
   return fmt::format(
              "A  {}\nB  {}\n\n{} texts; A is closer on {}, B on {}.\nWilcoxon's signed-rank test of the absolute "
              "errors: {}. {}\n",
              a, b, comparison.texts, comparison.closer_first, comparison.closer_second,
-             p_value_text(comparison.p_value), verdict) +
+             p_value_text(comparison.test.p_value), verdict) +
          measures_table("errors", comparison.errors, true) + measures_table("correlations", comparison.correlations) +
          measures_table("MAE by source", comparison.per_source, true);
 }
@@ -98,7 +97,7 @@ std::string to_json(const NumberComparison& comparison, const std::string& a, co
   JsonWriter json(JsonWriter::Style::kSpaced);
   json.begin_object().member("a", a).member("b", b).member("texts", comparison.texts);
   json.member("a_closer", comparison.closer_first).member("b_closer", comparison.closer_second);
-  json.member("p_value", comparison.p_value);
+  json.member("p_value", comparison.test.p_value);
   std::vector<ComparedMeasure> measures = comparison.errors;
   measures.insert(measures.end(), comparison.correlations.begin(), comparison.correlations.end());
   write_measures(json, "measures", measures);
@@ -127,7 +126,7 @@ OrdinalComparison compare_ordinal(std::span<const nn::PairedOutcome> outcomes, c
     return {name, metric(first), metric(second), nn::bootstrap_difference(outcomes, labels, metric)};
   };
   return {
-      .p_value = p_value_of(values),
+      .p_value = test_of(values).p_value,
       .measures = {
           measured("quadratic weighted kappa", nn::quadratic_weighted_kappa),
           measured("MAE", [&](const nn::ConfusionMatrix& matrix) { return nn::mean_absolute_error(matrix, places); }),

@@ -16,11 +16,11 @@ namespace qing::serve::cli {
 
 struct NumberComparison {
   int64_t texts = 0;
-  int64_t closer_first = 0, closer_second = 0;  ///< texts on which one model's absolute error is smaller
-  double p_value = 1;                           ///< of Wilcoxon's signed-rank test on the absolute errors
-  std::vector<ComparedMeasure> errors;          ///< RMSE and MAE, in the unit of the numbers
-  std::vector<ComparedMeasure> correlations;    ///< Pearson, Spearman
-  std::vector<ComparedMeasure> per_source;      ///< MAE
+  int64_t closer_first = 0, closer_second = 0;     ///< texts on which one model's absolute error is smaller
+  nn::SignedRankTest test = {};                    ///< Wilcoxon's, of the absolute errors
+  std::vector<ComparedMeasure> errors = {};        ///< RMSE and MAE, in the unit of the numbers
+  std::vector<ComparedMeasure> correlations = {};  ///< Pearson, Spearman
+  std::vector<ComparedMeasure> per_source = {};    ///< MAE
 };
 
 /// Both evaluations have the same texts. ValueError for other ones and without texts.

@@ -49,10 +49,11 @@ class CacheLock {
     const fs::path path = folder / ".lock";
     fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd_ < 0) throw IoError(fmt::format("{}: cannot open: {}", path.string(), std::strerror(errno)));
-    if (flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
-    if (errno == EWOULDBLOCK) {
-      tell(fmt::format("another process fills the cache {}; waiting for it", folder.string()));
-      while (flock(fd_, LOCK_EX) != 0 && errno == EINTR) {}
+    try {
+      lock(path, folder, tell);
+    } catch (...) {
+      close(fd_);
+      throw;
     }
   }
   ~CacheLock() { close(fd_); }
@@ -60,6 +61,18 @@ class CacheLock {
   CacheLock& operator=(const CacheLock&) = delete;
 
  private:
+  void lock(const fs::path& path, const fs::path& folder, const std::function<void(const std::string&)>& tell) const {
+    if (flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
+    if (errno == EWOULDBLOCK) {
+      tell(fmt::format("another process fills the cache {}; waiting for it", folder.string()));
+      do {
+        if (flock(fd_, LOCK_EX) == 0) return;
+      } while (errno == EINTR);
+    }
+    throw IoError(fmt::format("{}: cannot lock: {}; give --token-cache a folder on a file system with locks",
+                              path.string(), std::strerror(errno)));
+  }
+
   int fd_;
 };
 
@@ -143,11 +156,19 @@ std::string objection(const fs::path& entry, const TokenCacheRequest& request) {
 
 void put_in_place(const fs::path& made, const fs::path& entry) {
   if (is_there(entry)) {
-    // The two names are exchanged in one step, so that a complete entry exists at any moment.
-    if (renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, entry.c_str(), RENAME_EXCHANGE) != 0) {
+    // The two names are exchanged in one step where the file system can, so that a complete entry exists at any moment.
+    if (renameat2(AT_FDCWD, made.c_str(), AT_FDCWD, entry.c_str(), RENAME_EXCHANGE) == 0) {
+      remove_tree(made);
+    } else if (errno == EINVAL || errno == ENOSYS) {
+      // NFS and Lustre exchange no names. The lock keeps other processes away, and a crash between the two steps leaves
+      // no entry, so that the next process makes it again.
+      const fs::path old = entry.parent_path() / fmt::format("{}{}-old", kUnfinished, entry.filename().string());
+      fs::rename(entry, old);
+      fs::rename(made, entry);
+      remove_tree(old);
+    } else {
       throw IoError(fmt::format("{}: cannot replace: {}", entry.string(), std::strerror(errno)));
     }
-    remove_tree(made);
   } else {
     fs::rename(made, entry);
   }

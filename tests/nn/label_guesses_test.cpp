@@ -73,12 +73,52 @@ TEST(LabelGuesses, GuessesOnlyWhatIsClear) {
   EXPECT_NE(refusal(folder.write("one.csv", "text,seen\na,1\nb,0\n")).find("no column 'label'"), std::string::npos);
   EXPECT_EQ(read(folder.write("label.csv", "text,x,y,label\na,1,0,p|q\n")), (Names{"p|q"}));
   EXPECT_EQ(read(folder.write("list.jsonl", "{\"text\":\"a\",\"x\":1,\"y\":0,\"labels\":[\"p\"]}\n")), (Names{"p"}));
+  // A field that most objects lack is no label, wherever it begins.
+  std::string late;
+  for (int i = 0; i < 20; ++i) {
+    late += std::string(R"({"text":"a","x":1,"y":0)") + (i < 17 ? "" : R"(,"seen":1)") + "}\n";
+  }
+  EXPECT_EQ(LabelledRowReader(folder.write("late.jsonl", late), {.several_labels = true}).label_columns(),
+            (Names{"x", "y"}));
   // Columns that hold other things are no labels.
   const auto other = folder.write("stars.csv", "text,length,x,y\na,1,1,0\nb,5,0,1\nc,3,0,0\n");
   EXPECT_EQ(LabelledRowReader(other, {.several_labels = true}).label_columns(), (Names{"x", "y"}));
   EXPECT_TRUE(LabelledRowReader(other, {.needs_label = false, .several_labels = true, .guesses_label_columns = false})
                   .label_columns()
                   .empty());
+}
+
+// The fields beside the annotations are as Label Studio 1.x exports them.
+TEST(LabelGuesses, TakesNoFieldOfATaskOrChatForALabel) {
+  const TempFolder folder;
+  const auto task = [](int id, const std::string& choices) {
+    return R"({"id":)" + std::to_string(id) +
+           R"(,"annotations":[{"id":1,"completed_by":1,"result":[{"value":{"choices":[)" + choices +
+           R"(]},"id":"Yx","from_name":"mood","to_name":"text","type":"choices","origin":"manual"}],)"
+           R"("was_cancelled":false,"ground_truth":false,"created_at":"2024-05-02T09:11:03.111111Z","lead_time":3.2,)"
+           R"("prediction":{},"result_count":1,"unique_id":"2f","import_id":null,"last_action":null,"task":1,)"
+           R"("project":1,"updated_by":1,"parent_prediction":null,"parent_annotation":null}],)"
+           R"("file_upload":"4d.csv","drafts":[],"predictions":[],"data":{"text":"good"},"meta":{},)"
+           R"("created_at":"2024-05-02T09:10:31.000001Z","updated_at":"2024-05-02T09:11:03.200001Z","inner_id":)" +
+           std::to_string(id) +
+           R"(,"total_annotations":1,"cancelled_annotations":0,"total_predictions":0,"comment_count":0,)"
+           R"("unresolved_comment_count":0,"last_comment_updated_at":null,"project":1,"updated_by":1,)"
+           R"("comment_authors":[]})";
+  };
+  const auto tasks = folder.write(
+      "project-1.json", "[" + task(1, R"("calm","glad")") + ",\n" + task(2, "") + ",\n" + task(3, R"("glad")") + "]\n");
+  LabelledRowReader reader(tasks, {.several_labels = true});
+  EXPECT_TRUE(reader.label_columns().empty());
+  EXPECT_EQ(reader.guesses(), "");
+  EXPECT_EQ(read(tasks), (Names{"calm|glad", "", "glad"}));
+  EXPECT_EQ(reader.next()->text, "good");
+  EXPECT_EQ(read(tasks, {.text_column = "data.text", .label_columns = {"project", "comment_count"}}).front(),
+            "project");
+  const auto chat = folder.write(
+      "chat.jsonl",
+      R"({"messages":[{"role":"user","content":"good"},{"role":"assistant","content":"calm|glad"}],"seen":1,"kept":0})"
+      "\n");
+  EXPECT_EQ(read(chat), (Names{"calm|glad"}));
 }
 
 TEST(LabelGuesses, RefusesCellsThatAreNoMarksWithTheirLine) {

@@ -24,16 +24,21 @@ TEST(NumberComparison, WilcoxonsTestIsScipys) {
   // 135, 145]): R's example of tied differences and a zero, W = 18.
   const Numbers first = {125, 115, 130, 140, 140, 115, 140, 125, 140, 135};
   const Numbers second = {110, 122, 125, 120, 140, 124, 123, 137, 135, 145};
-  EXPECT_NEAR(wilcoxon_p_value(first, second), 0.5936305914425295, 1e-12);
-  EXPECT_NEAR(wilcoxon_p_value(second, first), 0.5936305914425295, 1e-12);
+  EXPECT_NEAR(wilcoxon_test(first, second).p_value, 0.5936305914425295, 1e-12);
+  EXPECT_NEAR(wilcoxon_test(second, first).p_value, 0.5936305914425295, 1e-12);
   // All of 5 differences on one side: 2 of 2^5 signs.
-  EXPECT_NEAR(wilcoxon_p_value(Numbers{1, 2, 3, 4, 5}, Numbers{0, 0, 0, 0, 0}), 2.0 / 32, 1e-15);
+  EXPECT_NEAR(wilcoxon_test(Numbers{1, 2, 3, 4, 5}, Numbers{0, 0, 0, 0, 0}).p_value, 2.0 / 32, 1e-15);
   // Ranks 1 and 4 negative: sums of at most 5 are 0, 1, 2, 3 (twice), 4 (twice), 5 (3 times): 10 of 32.
-  EXPECT_NEAR(wilcoxon_p_value(Numbers{-1, 2, 3, -4, 5}, Numbers{0, 0, 0, 0, 0}), 20.0 / 32, 1e-15);
-  EXPECT_EQ(wilcoxon_p_value(first, first), 1);
-  EXPECT_EQ(wilcoxon_p_value({}, {}), 1);
-  EXPECT_THROW(wilcoxon_p_value(first, Numbers{1}), ShapeError);
-  EXPECT_THROW(wilcoxon_p_value(Numbers{std::numeric_limits<double>::quiet_NaN()}, Numbers{1}), ValueError);
+  EXPECT_NEAR(wilcoxon_test(Numbers{-1, 2, 3, -4, 5}, Numbers{0, 0, 0, 0, 0}).p_value, 20.0 / 32, 1e-15);
+  EXPECT_EQ(wilcoxon_test(first, first).p_value, 1);
+  // The ranks of the positive differences are 27 of 45.
+  EXPECT_EQ(wilcoxon_test(first, second).rank_difference, 27 - 18);
+  EXPECT_EQ(wilcoxon_test(second, first).rank_difference, 18 - 27);
+  EXPECT_EQ(wilcoxon_test(Numbers{-1, 2, 3, -4, 5}, Numbers{0, 0, 0, 0, 0}).rank_difference, 10 - 5);
+  EXPECT_EQ(wilcoxon_test(first, first).rank_difference, 0);
+  EXPECT_EQ(wilcoxon_test({}, {}).p_value, 1);
+  EXPECT_THROW(wilcoxon_test(first, Numbers{1}), ShapeError);
+  EXPECT_THROW(wilcoxon_test(Numbers{std::numeric_limits<double>::quiet_NaN()}, Numbers{1}), ValueError);
 }
 
 TEST(NumberComparison, IntervalsHoldTheMeasureAndArePaired) {

@@ -151,7 +151,7 @@ def test_models_of_numbers_are_compared(qing, files, models, tmp_path):
     assert report["a_closer"] == int((errors[0] < errors[1]).sum())
     assert report["b_closer"] == int((errors[1] < errors[0]).sum())
     assert report["p_value"] == pytest.approx(stats.wilcoxon(*errors, method="asymptotic").pvalue, rel=1e-3)
-    assert report["p_value"] < 1e-4 and "B is closer more often" in result.stdout
+    assert report["p_value"] < 1e-4 and "B has the smaller absolute errors." in result.stdout
     assert "MAE" in "".join(tree.parse(tmp_path / "c.svg").getroot().itertext())
     few = tmp_path / "few.csv"
     few.write_text("".join(data.read_text().splitlines(keepends=True)[:13]))

@@ -1,5 +1,6 @@
 """`qing train` on shards: folders and patterns, and texts that are read from a cache of tokens instead of memory."""
 
+import errno
 import hashlib
 import json
 import os
@@ -209,6 +210,100 @@ def test_a_model_to_begin_with_has_its_own_tokens(qing, shards, dev, tmp_path):
     assert IN_CACHE in qing(*words, "--out", tmp_path / "b").stderr
     assert bits(tmp_path / "a") == bits(tmp_path / "b")
     assert (tmp_path / "a/vocab.txt").read_bytes() == (tmp_path / "base/vocab.txt").read_bytes()
+
+
+def test_ngrams_of_the_model_to_begin_with_are_refused_by_name(qing, shards, dev, tmp_path):
+    """The file of tokens has no n-grams, so that a model with them would be trained without."""
+    cache = tmp_path / "cache"
+    qing(*training(shards, tmp_path / "base", "--dev", dev, "--ngrams", 2))
+    words = ["train", "--from", tmp_path / "base", "--data", shards, "--dev", dev, "--token-cache", cache]
+    labels = list(json.loads((tmp_path / "base/config.json").read_text())["id2label"].values())
+    for more in ([], ["--labels", ",".join(labels)]):
+        result = qing(*words, *more, "--out", tmp_path / "no", check=False)
+        assert result.returncode == 1 and f"--from {tmp_path / 'base'}" in result.stderr, result.stderr
+        assert "n-grams of its own" in result.stderr and not (tmp_path / "no").exists()
+        assert not cache.exists() or [path.name for path in cache.iterdir()] == [".lock"]
+    # Other labels have a new head, without n-grams.
+    qing(*words, "--labels", ",".join(reversed(labels)), "--out", tmp_path / "a")
+
+
+def test_labels_of_a_scale_ascend_with_a_cache_too(qing, tmp_path):
+    rows = [(str(1 + i % 3), text) for i, (_, text) in enumerate(synthetic_rows(90))]
+    data = write_tsv(tmp_path / "stars.tsv", rows)
+    words = ["--ordinal", 1, "--token-cache", tmp_path / "cache", "--labels"]
+    result = qing(*training(data, tmp_path / "no", *words, "1,3,2"), check=False)
+    assert result.returncode == 2 and "numbers must ascend" in result.stderr, result.stderr
+    assert not (tmp_path / "cache").exists() and not (tmp_path / "no").exists()
+    qing(*training(data, tmp_path / "a", *words, "1,2,3"))
+
+
+def test_a_pipe_is_refused_because_it_is_read_several_times(qing, shards, tmp_path):
+    pipe = tmp_path / "pipe.tsv"
+    os.mkfifo(pipe)
+    result = qing(*training(pipe, tmp_path / "no", "--token-cache", tmp_path / "cache"), check=False)
+    assert result.returncode == 1 and f"{pipe}: is read several times; save it in a file" in result.stderr
+    assert not (tmp_path / "cache").exists()
+
+
+# The system call whose name is QING_FAIL fails with the number QING_ERRNO.
+FAILING_CALLS = """
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+static int fails(const char* name) {
+  const char* failing = getenv("QING_FAIL");
+  if (failing == NULL || strcmp(failing, name) != 0) return 0;
+  errno = atoi(getenv("QING_ERRNO"));
+  return 1;
+}
+int flock(int fd, int operation) { return fails("flock") ? -1 : 0; }
+int renameat2(int a, const char* from, int b, const char* to, unsigned flags) {
+  if (!fails("renameat2")) abort();
+  return -1;
+}
+"""
+
+
+@pytest.fixture
+def failing(tmp_path, monkeypatch):
+    (tmp_path / "fail.c").write_text(FAILING_CALLS)
+    library = tmp_path / "fail.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-w", "-o", library, tmp_path / "fail.c"], check=True)
+
+    def fail(name, number):
+        monkeypatch.setenv("LD_PRELOAD", str(library))
+        monkeypatch.setenv("QING_FAIL", name)
+        monkeypatch.setenv("QING_ERRNO", str(number))
+
+    return fail
+
+
+def test_a_cache_without_locks_is_refused(qing, shards, dev, tmp_path, failing):
+    cache = tmp_path / "cache"
+    failing("flock", errno.ENOLCK)
+    result = qing(*training(shards, tmp_path / "no", "--dev", dev, "--token-cache", cache), check=False)
+    assert result.returncode == 1 and f"{cache / '.lock'}: cannot lock: No locks available; " in result.stderr
+    assert [path.name for path in cache.iterdir()] == [".lock"] and not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EACCES])
+def test_an_old_entry_is_replaced_where_names_cannot_be_exchanged(qing, shards, dev, tmp_path, failing, number):
+    cache = tmp_path / "cache"
+    words = ["--dev", dev, "--token-cache", cache]
+    qing(*training(shards, tmp_path / "a", *words))
+    path = shards / "part-2.tsv"
+    path.write_bytes(path.read_bytes()[:-2] + b"!\n")
+    entry, old = entry_of(cache), (entry_of(cache) / "manifest.json").read_bytes()
+    failing("renameat2", number)
+    result = qing(*training(shards, tmp_path / "b", *words), check=False)
+    assert entry_of(cache) == entry
+    if number == errno.EACCES:
+        assert result.returncode == 1 and f"{entry}: cannot replace: Permission denied" in result.stderr
+        assert (entry / "manifest.json").read_bytes() == old
+        return
+    assert result.returncode == 0, result.stderr
+    assert IN_CACHE in qing(*training(shards, tmp_path / "c", *words)).stderr
+    assert bits(tmp_path / "b") == bits(tmp_path / "c")
 
 
 def private_bytes(pid):
