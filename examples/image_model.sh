@@ -19,7 +19,8 @@ shift
 cd "$(dirname "$0")/.."
 qing=${QING_BINARY:-$PWD/build/release/qing}
 [ -x "$qing" ] || { echo "image_model.sh: $qing does not exist; build it, or set QING_BINARY" >&2; exit 1; }
-trap 'echo "image_model.sh: interrupted; the same command continues" >&2; exit 130' INT
+interrupted() { echo "image_model.sh: interrupted; the same command continues" >&2; exit 130; }
+trap interrupted INT
 
 package=dataset-fashion-mnist version='0.0~git20200523.55506a9-1'
 digest=39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6beefc0
@@ -67,7 +68,7 @@ train() {
   if is_finished "$folder"; then echo "reusing $folder"; return; fi
   "$qing" train --task image --data "$data/train-images-idx3-ubyte.gz" --out "$folder" --resume "${maps[@]}" "$@"
   # A training that was told to stop has saved its state and ended without an error, too.
-  is_finished "$folder" || exit 130
+  is_finished "$folder" || interrupted
 }
 
 basis=(--widths 16,64,128 --epochs 16 --checkpoint-every 300)

@@ -22,7 +22,8 @@ qing=${QING_BINARY:-$PWD/build/release/qing}
 for file in en.train zh.train en.phrases.train zh.two-class.train en.dev zh.dev; do
   [ -s "$data/$file.tsv" ] || { echo "sentiment_models.sh: $data/$file.tsv does not exist or is empty" >&2; exit 1; }
 done
-trap 'echo "sentiment_models.sh: interrupted; the same command continues" >&2; exit 130' INT
+interrupted() { echo "sentiment_models.sh: interrupted; the same command continues" >&2; exit 130; }
+trap interrupted INT
 step() { printf '\n== %s\n' "$*"; }
 
 is_finished() { grep -qs '"state": *"finished"' "$1/run/run.json"; }
@@ -34,7 +35,7 @@ train() {
   if is_finished "$folder"; then echo "reusing $folder"; return; fi
   "$qing" train --out "$folder" --resume "$@"
   # A training that was told to stop has saved its state and ended without an error, too.
-  is_finished "$folder" || exit 130
+  is_finished "$folder" || interrupted
 }
 
 step "encoders"

@@ -80,7 +80,7 @@ def test_only_the_interface_is_exported(prefix):
     names = {line.split()[-1] for line in run("nm", "-D", "--defined-only", library).splitlines() if " T " in line}
     assert names == {f"qing_{name}@@QING_1" for name in (
         "version", "abi_version", "last_error", "load", "free_model", "label_count", "label", "predict", "free_predictions",
-        "prediction_count", "predicted_label", "scores", "logits", "is_truncated")}  # fmt: skip
+        "prediction_count", "predicted_label", "scores", "logits", "is_truncated", "model_problem", "threshold", "has_label", "value")}  # fmt: skip
     assert all(name.split("@")[0] + "(" in header for name in names)
     others = [line for line in run("nm", "-D", "--defined-only", library).splitlines() if " T " not in line]
     assert [line.split()[-1] for line in others] == ["QING_1"]

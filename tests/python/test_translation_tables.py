@@ -54,7 +54,7 @@ def test_a_table_gets_the_translations_in_order(qing, model, tmp_path):
 
 
 def test_a_killed_translation_goes_on(qing, model, tmp_path):
-    texts = [sentence(20, i) for i in range(600)]
+    texts = [sentence(20, i) for i in range(2400)]
     source, out = write(tmp_path / "in.csv", ["text"], [(text,) for text in texts]), tmp_path / "out.csv"
     arguments = ["translate", "--model", model, "--file", source, "--out", out, "--beam", 4, "--max-tokens", 30]
     qing(*arguments[:6], tmp_path / "whole.csv", *arguments[7:])
