@@ -16,7 +16,6 @@
 #include <qing/serve/jobs/job_progress.h>
 #include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/jobs/json_object_file.h>
-#include <qing/serve/jobs/slurm_task.h>
 #include <qing/serve/jobs/slurm_worker.h>
 #include <qing/serve/registry/model_manifest.h>
 #include <qing/tensor/errors.h>
@@ -31,14 +30,6 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPollTime{100};
-// The longest wait between attempts to finish a trained job or to serve a model.
-constexpr milliseconds kLongestRest = std::chrono::minutes(10);
-// A server tries at least so often, even if it was off while the time to finish the job passed.
-constexpr size_t kLeastAttempts = 3;
-// The message of the event from which the time to finish a job counts. rest() finds the event by this text. Changing
-// the text begins the time of each waiting job again.
-constexpr const char* kUnfinished = "The model is trained, but the server cannot finish the job now. It tries again.";
-
 // Why the worker could not go on. It had no time to say so when it was killed, and there was none when the server
 // failed.
 JobError error_of(const JobFolder& folder, const WorkerEnd& end) {
@@ -86,10 +77,11 @@ std::string without_places(std::string text, const State& state, const fs::path&
   return text;
 }
 
-// Whether the training has made steps since the job was read.
-bool gets_on(JobStore& store, const TrainingJob& before) {
+// Whether the training or its search for settings has made steps since the job was read.
+bool gets_on(JobStore& store, const TrainingJob& before, const SearchProgress& searched_before,
+             const SearchProgress& searched) {
   const std::optional<TrainingJob> now = store.find(before.id);
-  return now && now->step > before.step;
+  return now && (now->step > before.step || searched > searched_before);
 }
 
 // The file of the job's metrics, which is made once however often this is called.
@@ -131,11 +123,11 @@ void JobRunner::prepare(Database& database, const TrainingJob& job, const JobLoc
     task["base_folder"] = fs::absolute(registry_->folder_of(job.base, job.base_version)).string();
   }
   write_file_atomically(folder.task(), json::serialize(task));
-  const WorkerEnd end = attend(database, job, "prepare", lock);
-  if (stopping() || store.status(job.id) != JobStatus::kValidating) return;
-  if (end.code != kWorkerDone || end.signal != 0) {
+  const std::optional<WorkerEnd> end = attend(database, job, "prepare", lock);
+  if (!end || stopping() || store.status(job.id) != JobStatus::kValidating) return;
+  if (end->code != kWorkerDone || end->signal != 0) {
     store.add_attempt(job.id, 0, true);
-    return settle_failure(database, job, end);
+    return settle_failure(database, job, *end);
   }
   const json::object plan = read_object_file(folder.plan());
   store.validated(
@@ -148,65 +140,60 @@ void JobRunner::prepare(Database& database, const TrainingJob& job, const JobLoc
 
 void JobRunner::train(Database& database, const TrainingJob& job, const JobLock& lock) {
   JobStore store(database);
-  const char* const message = job.status == JobStatus::kRunning ? "The job goes on from its last checkpoint"
+  const JobFolder folder(*state_, job.id);
+  // worker_for() tells when a running job goes on.
+  const char* const message = job.status == JobStatus::kRunning ? ""
                               : job.step > 0                    ? "Fine-tuning job resumed"
                                                                 : "Fine-tuning job started";
   if (!store.advance(job.id, {JobStatus::kQueued, JobStatus::kRunning}, JobStatus::kRunning, message)) return;
   wake();  // another job may be prepared
   if (is_there(state_->models() / job.model / "1")) return finish(database, job);
   const auto begun = Clock::now();
-  const WorkerEnd end = attend(database, job, "train", lock);
+  const SearchProgress searched = search_progress(folder);
+  std::optional<WorkerEnd> end;
+  try {
+    end = attend(database, job, "train", lock);
+  } catch (const SlurmError& error) {
+    if (error.refused()) throw;
+    return put_off(store, job, error);  // it is no attempt, since nothing was submitted
+  }
   const auto spent = std::chrono::duration_cast<milliseconds>(Clock::now() - begun);
-  const bool done = end.code == kWorkerDone && end.signal == 0;
-  const bool wanted = !stopping() && store.status(job.id) == JobStatus::kRunning;
+  if (!end) {
+    store.add_attempt(job.id, spent.count(), false);
+    return;
+  }
+  // A stop of this server does not end a job of Slurm, so that its end is noted while the server stops, too.
+  const bool on_cluster = is_there(folder.cluster());
+  const bool done = end->code == kWorkerDone && end->signal == 0;
+  const bool wanted = (on_cluster || !stopping()) && store.status(job.id) == JobStatus::kRunning;
   // Slurm asks for a checkpoint when the time of its job is over. What is left is another job of Slurm.
-  const bool goes_on = wanted && options_.slurm && end.code == kWorkerStopped && end.signal == 0 && gets_on(store, job);
+  const bool goes_on = wanted && on_cluster && end->code == kWorkerStopped && end->signal == 0 &&
+                       gets_on(store, job, searched, search_progress(folder));
   store.add_attempt(job.id, spent.count(), wanted && !done && !goes_on);
-  if (!wanted || goes_on) return;
-  if (done) return finish(database, job);
+  if (wanted && !goes_on) settle_end(database, job, *end, spent);
+  // The last step: a server that is killed before it finds the end again.
+  forget_recorded(folder);
+}
+
+void JobRunner::settle_end(Database& database, const TrainingJob& job, const WorkerEnd& end, milliseconds spent) {
+  if (end.code == kWorkerDone && end.signal == 0) return finish(database, job);
   const std::int64_t minutes = options_.slurm ? 0 : static_cast<std::int64_t>(options_.minutes);
   if (minutes > 0 && !is_trained(job) && job.milliseconds + spent.count() >= minutes * 60'000) {
-    store.fail(job.id, {"time_limit",
-                        fmt::format("The training took longer than the limit of {} minutes of this server. Use fewer "
-                                    "epochs, a smaller model or fewer texts.",
-                                    minutes),
-                        {}});
+    JobStore(database).fail(
+        job.id, {"time_limit",
+                 fmt::format("The training took longer than the limit of {} minutes of this server. Use fewer "
+                             "epochs, a smaller model or fewer texts.",
+                             minutes),
+                 {}});
     return;
   }
   settle_failure(database, job, end);
 }
 
-// A training that Slurm runs has a record in the job's folder, and goes on there whatever the options of this server
-// say: it must not be trained twice at the same time.
-std::unique_ptr<JobWorker> JobRunner::worker_for(Database& database, const TrainingJob& job, const std::string& stage,
-                                                 const JobLock& lock) {
-  const JobFolder folder(*state_, job.id);
-  if (stage == "train" && (options_.slurm || is_there(folder.cluster()))) {
-    const SlurmOptions slurm = options_.slurm.value_or(SlurmOptions{});
-    const auto tell = [&](const std::string& id) {
-      JobEvent event;
-      event.message = fmt::format("Submitted to Slurm as job {}", id);
-      JobStore(database).add_event(job.id, event);
-    };
-    const SlurmTask task = slurm_task(job, folder, options_.worker, options_.limits, slurm);
-    try {
-      return std::make_unique<SlurmWorker>(Slurm(slurm), task, tell);
-    } catch (const SlurmError& error) {
-      write_file_atomically(
-          folder.error(),
-          json::serialize(json::object{{"code", "slurm_refused"},
-                                       {"message", fmt::format("Slurm did not take the training: {}", error.what())},
-                                       {"param", ""}}));
-      throw;
-    }
-  }
-  std::error_code ignored;
-  fs::remove(folder.error(), ignored);
-  return std::make_unique<WorkerProcess>(options_.worker, stage, folder.path, lock, options_.limits);
-}
-
-// The worker's end. It is asked to stop when the job's status changes, at the time limit, and when the runner stops.
-WorkerEnd JobRunner::attend(Database& database, const TrainingJob& job, const std::string& stage, const JobLock& lock) {
+// The worker's end; nothing when it goes on without this server, which stops. It is asked to stop when the job's status
+// changes, at the time limit, and when the runner stops.
+std::optional<WorkerEnd> JobRunner::attend(Database& database, const TrainingJob& job, const std::string& stage,
+                                           const JobLock& lock) {
   JobStore store(database);
   const JobFolder folder(*state_, job.id);
   const JobStatus expected = store.status(job.id);
@@ -225,6 +212,7 @@ WorkerEnd JobRunner::attend(Database& database, const TrainingJob& job, const st
   auto kill_at = Clock::time_point::max(), report_at = begun;
   bool asked = false;
   for (;;) {
+    if (stopping() && worker->outlives_server()) return std::nullopt;  // the next start finds it
     if (const std::optional<WorkerEnd> end = worker->poll()) {
       report();
       log_line("info", "job_worker_ended",
@@ -232,10 +220,9 @@ WorkerEnd JobRunner::attend(Database& database, const TrainingJob& job, const st
                 {"stage", stage},
                 {"code", std::int64_t{end->code}},
                 {"signal", std::int64_t{end->signal}}});
-      return *end;
+      return end;
     }
     const auto now = Clock::now();
-    if (stopping() && worker->outlives_server()) return {.code = kWorkerStopped};  // the next start finds it
     const JobStatus status = store.status(job.id);
     const bool unwanted = stopping() || now >= limit || status != expected;
     if (unwanted && !std::exchange(asked, true)) {
@@ -282,33 +269,6 @@ bool JobRunner::is_trained(const TrainingJob& job) const {
   return is_there(state_->models() / job.model / "1") || JobFolder(*state_, job.id).has_model();
 }
 
-void JobRunner::Rest::lengthen(milliseconds first) {
-  wait = count == 0 ? first : std::min(2 * wait, kLongestRest);
-  until = Clock::now() + wait;
-  ++count;
-}
-
-// Leaves a trained job to later, with growing waits, so that other jobs go on. False when its time is over, which
-// counts from the first failure in any server.
-bool JobRunner::rest(JobStore& store, const TrainingJob& job) {
-  size_t count = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    Rest& rest = rests_[job.id];
-    rest.lengthen(options_.rest);
-    count = rest.count;
-  }
-  const std::int64_t first = store.first_event(job.id, kUnfinished);
-  if (first != 0) {
-    return count < kLeastAttempts || std::chrono::seconds(job_time() - first) < options_.finish_within;
-  }
-  JobEvent event;
-  event.level = "warn";
-  event.message = kUnfinished;
-  store.add_event(job.id, event);
-  return true;
-}
-
 // Fails a job whose model is trained. The model goes to the job's folder, where a person can take it. ValueError, with
 // nothing changed, while an alias names the model: it stays served, and the job is looked at again after its rest.
 void JobRunner::give_up(Database& database, const TrainingJob& job, JobError error) {
@@ -328,12 +288,6 @@ void JobRunner::give_up(Database& database, const TrainingJob& job, JobError err
   JobStore(database).fail(job.id, error);
   const std::lock_guard lock(mutex_);
   rests_.erase(job.id);
-}
-
-bool JobRunner::rests(const std::string& id) {
-  const std::lock_guard lock(mutex_);
-  const auto found = rests_.find(id);
-  return found != rests_.end() && Clock::now() < found->second.until;
 }
 
 // Whatever step a kill interrupts, the next call completes it.

@@ -9,6 +9,10 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include <qing/serve/jobs/json_object_file.h>
+#include <qing/tensor/files.h>
+#include <qing/tensor/folders.h>
+
 namespace qing::serve {
 namespace json = boost::json;
 namespace {
@@ -98,6 +102,16 @@ JobProgress::News JobProgress::read() {
     news.estimated_finish = job_time() + static_cast<std::int64_t>(left) + 1;
   }
   return news;
+}
+
+SearchProgress search_progress(const JobFolder& folder) {
+  SearchProgress progress;
+  if (is_there(folder.search())) progress.scores = read_object_file(folder.search()).size();
+  std::error_code absent;
+  for (const std::filesystem::directory_entry& trial : entries_of(folder.path / "search", absent)) {
+    progress.steps += JobProgress(trial.path() / "run/metrics.jsonl", 0, 0).read().step;
+  }
+  return progress;
 }
 
 }  // namespace qing::serve

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <vector>
@@ -34,5 +36,14 @@ class JobProgress {
   std::chrono::steady_clock::time_point since_{};
   std::uintmax_t offset_ = 0;
 };
+
+/// How far a search for settings has come. One that has come further is greater.
+struct SearchProgress {
+  size_t scores = 0;       ///< settings whose scores are recorded
+  std::int64_t steps = 0;  ///< of the settings that are being tried
+  auto operator<=>(const SearchProgress&) const = default;
+};
+/// That of a job's folder; zeros without a search. IoError, DataError.
+SearchProgress search_progress(const JobFolder& folder);
 
 }  // namespace qing::serve

@@ -112,7 +112,11 @@ bool JobRunner::remove_work(Database& database, const std::string& id) {
   const JobFolder folder(*state_, id);
   const std::optional<TrainingJob> job = JobStore(database).find(id);
   // A server was stopped before Slurm had ended the training.
-  cancel_recorded(folder, Slurm(options_.slurm.value_or(SlurmOptions{})));
+  cancel_recorded(folder, Slurm(options_.slurm.value_or(SlurmOptions{}), [this] { return stopping(); }));
+  {
+    const std::lock_guard lock(mutex_);
+    unasked_.erase(id);
+  }
   if (job && job->status == JobStatus::kCancelled && is_there(state_->models() / job->model)) {
     remove_model(database, job->model);
   }

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +18,7 @@
 #include <qing/serve/jobs/job_options.h>
 #include <qing/serve/jobs/job_store.h>
 #include <qing/serve/jobs/model_owners.h>
+#include <qing/serve/jobs/slurm.h>
 #include <qing/serve/jobs/worker_process.h>
 #include <qing/serve/registry/registry.h>
 #include <qing/serve/state/state.h>
@@ -80,11 +82,14 @@ class JobRunner {
   void train(Database& database, const TrainingJob& job, const JobLock& lock);
   std::unique_ptr<JobWorker> worker_for(Database& database, const TrainingJob& job, const std::string& stage,
                                         const JobLock& lock);
-  WorkerEnd attend(Database& database, const TrainingJob& job, const std::string& stage, const JobLock& lock);
+  std::optional<WorkerEnd> attend(Database& database, const TrainingJob& job, const std::string& stage,
+                                  const JobLock& lock);
+  void settle_end(Database& database, const TrainingJob& job, const WorkerEnd& end, std::chrono::milliseconds spent);
   void settle_failure(Database& database, const TrainingJob& job, const WorkerEnd& end);
   void finish(Database& database, TrainingJob job);
   bool is_trained(const TrainingJob& job) const;
   bool rest(JobStore& store, const TrainingJob& job);
+  void put_off(JobStore& store, const TrainingJob& job, const SlurmError& error);
   void give_up(Database& database, const TrainingJob& job, JobError error);
   bool rests(const std::string& id);
   void watch();
@@ -107,6 +112,7 @@ class JobRunner {
   bool stopping_ = false;
   std::list<Follower> followers_;         // moved out while they are fed
   std::map<std::string, Rest> rests_;     // of trained jobs that could not be finished yet, by id
+  std::map<std::string, Rest> unasked_;   // of jobs that could not be given to Slurm yet, by id
   std::map<std::string, Rest> unshared_;  // of models that could not be loaded, by name; for watch() alone
   /// When watch() looks at the folder of a finished job again.
   std::map<std::string, std::chrono::steady_clock::time_point> kept_;

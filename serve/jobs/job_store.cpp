@@ -223,7 +223,7 @@ bool JobStore::advance(const std::string& id, std::initializer_list<JobStatus> f
   update.bind(1, status_name(to)).bind(2, is_final(to) ? job_time() : 0).bind(3, id);
   update.run();
   const bool changed = database_.number("SELECT changes()") > 0;
-  if (changed) insert_event(id, message_event(message));
+  if (changed && !message.empty()) insert_event(id, message_event(message));
   if (changed && audit) record(database_, *audit);
   transaction.commit();
   return changed;

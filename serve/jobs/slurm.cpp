@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,6 +20,8 @@ namespace {
 // Slurm asks the processes for a checkpoint so many seconds before the time of a job is over. Its clock counts in
 // minutes, so that shorter jobs would be asked at once.
 constexpr size_t kSecondsToStop = 60, kLeastMinutesToAsk = 5;
+// For which mpirun leaves the ranks alone after SIGTERM.
+constexpr size_t kSecondsOfMpirun = 20;
 
 std::string without_blanks_around(std::string_view text) {
   constexpr std::string_view kBlanks = " \t\r\n";
@@ -56,21 +59,31 @@ std::vector<std::string> tool_variables() {
   return kept;
 }
 
-ToolResult run_slurm(std::vector<std::string> words, const std::string& input, const SlurmOptions& options) {
+ToolResult run_slurm(std::vector<std::string> words, const std::string& input, const SlurmOptions& options,
+                     const std::function<bool()>& stopped) {
   const std::string command = words.front();
   try {
-    return run_tool(std::move(words), input, tool_variables(), options.tool_time);
-  } catch (const SlurmError&) { throw; } catch (const IoError& error) {
-    throw SlurmError(command, error.what());
-  }
+    return run_tool(std::move(words), input, tool_variables(), options.tool_time, stopped);
+  } catch (const IoError& error) { throw SlurmError(command, error.what()); }
 }
 
-std::string printed_by(std::vector<std::string> words, const std::string& input, const SlurmOptions& options) {
-  const std::string command = words.front();
-  const ToolResult result = run_slurm(std::move(words), input, options);
-  if (result.code == 0) return result.out;
-  const std::string printed = without_blanks_around(result.err);
-  throw SlurmError(command, printed.empty() ? fmt::format("it ended with code {}", result.code) : printed);
+// What Slurm's commands print when they do not reach its controller, or the controller cannot answer yet: the texts of
+// slurm_errno.c, those of errno and those of Munge, which signs the requests.
+bool is_unreached(std::string_view printed) {
+  static constexpr std::array<std::string_view, 13> kTexts = {"Unable to contact slurm controller",
+                                                              "Communication connection failure",
+                                                              "Communication shutdown failure",
+                                                              "Message send failure",
+                                                              "Message receive failure",
+                                                              "Socket timed out",
+                                                              "Zero Bytes were transmitted",
+                                                              "in standby mode",
+                                                              "temporarily unable to accept job",
+                                                              "Connection refused",
+                                                              "Connection timed out",
+                                                              "No route to host",
+                                                              "Munge encode failed"};
+  return std::ranges::any_of(kTexts, [&](std::string_view text) { return printed.find(text) != printed.npos; });
 }
 
 // Slurm's own words for a job that it does not know, the same in all its commands.
@@ -89,10 +102,11 @@ SlurmLook seen_as(std::string word) { return {slurm_state(word), std::move(word)
 
 }  // namespace
 
-SlurmError::SlurmError(std::string command, const std::string& printed)
+SlurmError::SlurmError(std::string command, const std::string& printed, bool refused)
     : IoError(fmt::format("{}: {}", command, shown_error(printed))),
       command_(std::move(command)),
-      printed_(shown_error(printed)) {}
+      printed_(shown_error(printed)),
+      refused_(refused) {}
 
 std::vector<std::string> sbatch_words(const SlurmTask& task, const SlurmOptions& options) {
   std::string log = task.log.string();
@@ -106,7 +120,9 @@ std::vector<std::string> sbatch_words(const SlurmTask& task, const SlurmOptions&
   if (!task.partition.empty()) words.push_back("--partition=" + task.partition);
   if (task.minutes > 0) words.push_back(fmt::format("--time={}", task.minutes));
   if (task.minutes == 0 || task.minutes >= kLeastMinutesToAsk) {
-    words.push_back(fmt::format("--signal=TERM@{}", kSecondsToStop));
+    // srun's ranks are a step of the job. mpirun's are not: it has the process of the script and passes the signal on.
+    words.push_back(
+        fmt::format("--signal={}TERM@{}", options.launcher == SlurmLauncher::mpirun ? "B:" : "", kSecondsToStop));
   }
   if (task.limits.cores > 0) words.push_back(fmt::format("--cpus-per-task={}", task.limits.cores));
   if (task.limits.memory_mib > 0) words.push_back(fmt::format("--mem={}M", task.limits.memory_mib));
@@ -115,9 +131,14 @@ std::vector<std::string> sbatch_words(const SlurmTask& task, const SlurmOptions&
 }
 
 std::string batch_script(const SlurmTask& task, SlurmLauncher launcher) {
-  std::string start;
+  std::string start, settings;
   if (launcher == SlurmLauncher::mpirun) {
     start = fmt::format("mpirun -n {}", task.ranks);
+    // Open MPI kills the ranks one second after it has passed SIGTERM on, which is too short for a checkpoint. It also
+    // waits for twice this time when they have ended. Versions before 5 read the first variable, and later ones the
+    // second.
+    settings = fmt::format("export OMPI_MCA_odls_base_sigkill_timeout={0} PRTE_MCA_odls_base_sigkill_timeout={0}\n",
+                           kSecondsOfMpirun);
   } else {
     // srun does not take the CPUs of a task over from sbatch in all versions. --wait=0 waits for rank 0, which writes
     // the results after the others have ended.
@@ -125,8 +146,8 @@ std::string batch_script(const SlurmTask& task, SlurmLauncher launcher) {
                         launcher == SlurmLauncher::pmix ? "pmix" : "pmi2",
                         task.limits.cores > 0 ? fmt::format(" --cpus-per-task={}", task.limits.cores) : "");
   }
-  return fmt::format("#!/bin/sh\numask 077\nexec {} {} work train --detached --folder {} --cores {}\n", start,
-                     quoted_word(task.program.string()), quoted_word(task.folder.string()), task.limits.cores);
+  return fmt::format("#!/bin/sh\numask 077\n{}exec {} {} work train --detached --folder {} --cores {}\n", settings,
+                     start, quoted_word(task.program.string()), quoted_word(task.folder.string()), task.limits.cores);
 }
 
 std::optional<std::string> submitted_id(std::string_view printed) {
@@ -147,35 +168,44 @@ SlurmState slurm_state(std::string_view word) {
   return word.empty() ? SlurmState::unknown : SlurmState::running;
 }
 
+std::string Slurm::printed_by(std::vector<std::string> words, const std::string& input) const {
+  const std::string command = words.front();
+  const ToolResult result = run_slurm(std::move(words), input, options_, stopped_);
+  if (result.code == 0) return result.out;
+  const std::string printed = without_blanks_around(result.err);
+  throw SlurmError(command, printed.empty() ? fmt::format("it ended with code {}", result.code) : printed,
+                   command == "sbatch" && !is_unreached(printed));
+}
+
 std::string Slurm::submit(const SlurmTask& task) const {
-  const std::string printed = printed_by(sbatch_words(task, options_), batch_script(task, options_.launcher), options_);
+  const std::string printed = printed_by(sbatch_words(task, options_), batch_script(task, options_.launcher));
   if (auto id = submitted_id(printed)) return *std::move(id);
-  throw SlurmError("sbatch", fmt::format("it printed '{}' in place of a job's number", without_blanks_around(printed)));
+  throw SlurmError("sbatch", fmt::format("it printed '{}' in place of a job's number", without_blanks_around(printed)),
+                   true);
 }
 
 std::optional<std::string> Slurm::find(const std::string& name) const {
-  const std::string id =
-      first_word(printed_by({"squeue", "--noheader", "--name=" + name, "--format=%i"}, {}, options_));
+  const std::string id = first_word(printed_by({"squeue", "--noheader", "--name=" + name, "--format=%i"}, {}));
   return id.empty() ? std::nullopt : std::optional(id);
 }
 
 SlurmLook Slurm::look_at(const std::string& id) const {
   try {
     const std::string word =
-        first_word(printed_by({"squeue", "--noheader", "--jobs=" + id, "--states=all", "--format=%T"}, {}, options_));
+        first_word(printed_by({"squeue", "--noheader", "--jobs=" + id, "--states=all", "--format=%T"}, {}));
     if (!word.empty()) return seen_as(word);
   } catch (const SlurmError& error) {
     if (!is_unknown_job(error)) throw;
   }
   try {
-    const std::string word = first_word(printed_by(
-        {"sacct", "--noheader", "--parsable2", "--allocations", "--jobs=" + id, "--format=State"}, {}, options_));
+    const std::string word = first_word(
+        printed_by({"sacct", "--noheader", "--parsable2", "--allocations", "--jobs=" + id, "--format=State"}, {}));
     if (!word.empty()) return seen_as(word);
   } catch (const SlurmError& error) {
     if (!has_no_accounting(error)) throw;
   }
   try {
-    const std::string record = printed_by({"scontrol", "--oneliner", "show", "job", id}, {}, options_);
+    const std::string record = printed_by({"scontrol", "--oneliner", "show", "job", id}, {});
     constexpr std::string_view kState = "JobState=";
     const size_t at = record.find(kState);
     if (at != record.npos) return seen_as(first_word(record.substr(at + kState.size())));
@@ -189,12 +219,12 @@ void Slurm::ask_to_stop(const std::string& id) const {
   std::vector<std::string> words = {"scancel", "--signal=TERM", id};
   // The ranks of mpirun are processes of the script and no step of the job.
   if (options_.launcher == SlurmLauncher::mpirun) words.emplace_back("--full");
-  printed_by(std::move(words), {}, options_);
+  printed_by(std::move(words), {});
 }
 
 void Slurm::cancel(const std::string& id) const {
   try {
-    printed_by({"scancel", id}, {}, options_);
+    printed_by({"scancel", id}, {});
   } catch (const SlurmError& error) {
     if (!is_unknown_job(error)) throw;
   }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,12 +18,16 @@ namespace qing::serve {
 /// One of Slurm's commands failed. what() has the command and what it printed on stderr.
 class SlurmError : public IoError {
  public:
-  SlurmError(std::string command, const std::string& printed);
+  SlurmError(std::string command, const std::string& printed, bool refused = false);
   const std::string& command() const { return command_; }  ///< "sbatch"
   const std::string& printed() const { return printed_; }  ///< on stderr, without blanks around, at most 1000 bytes
+  /// Whether Slurm was reached and did not take a job. Else the command could not run, took too long, did not reach
+  /// Slurm or asked for something else.
+  bool refused() const { return refused_; }
 
  private:
   std::string command_, printed_;
+  bool refused_;
 };
 
 /// A training that Slurm is to run.
@@ -64,7 +69,9 @@ struct SlurmLook {
 /// The commands. Each throws a SlurmError when Slurm cannot be asked or refuses. Thread-safe.
 class Slurm {
  public:
-  explicit Slurm(SlurmOptions options) : options_(std::move(options)) {}
+  /// A command that runs when `stopped` says true is killed, and its SlurmError is no refusal. Thread-safe.
+  explicit Slurm(SlurmOptions options, std::function<bool()> stopped = {})
+      : options_(std::move(options)), stopped_(std::move(stopped)) {}
 
   /// The id of the new job.
   std::string submit(const SlurmTask& task) const;
@@ -78,7 +85,10 @@ class Slurm {
   const SlurmOptions& options() const { return options_; }
 
  private:
+  std::string printed_by(std::vector<std::string> words, const std::string& input) const;
+
   SlurmOptions options_;
+  std::function<bool()> stopped_;
 };
 
 }  // namespace qing::serve

@@ -83,8 +83,7 @@ std::optional<WorkerEnd> SlurmWorker::poll() {
     if (look.state == SlurmState::waiting || look.state == SlurmState::running) {
       carry_out(look.state);
     } else {
-      end_ = end_of(look);
-      remove_file(folder_.cluster());  // the next attempt is another job of Slurm
+      end_ = end_of(look);  // the record stays until the server has noted the end
     }
     told_ = false;
   } catch (const SlurmError& error) {
@@ -144,6 +143,8 @@ WorkerEnd SlurmWorker::end_of(const SlurmLook& look) const {
 void cancel_recorded(const JobFolder& folder, const Slurm& slurm) {
   if (const std::string id = recorded_id(folder.cluster()); !id.empty()) slurm.cancel(id);
 }
+
+void forget_recorded(const JobFolder& folder) { remove_file(folder.cluster()); }
 
 void record_end(const JobFolder& folder, int code) {
   const char* id = std::getenv("SLURM_JOB_ID");

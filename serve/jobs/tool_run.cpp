@@ -5,8 +5,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -22,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMostInput = 60'000;  // fits an empty pipe, so that writing it never waits
 constexpr size_t kMostOutput = size_t{1} << 20;
+constexpr std::int64_t kSlice = 100;  // ms between looks at whether the command is still wanted
 
 class Pipe {
  public:
@@ -59,7 +62,7 @@ bool take(Pipe& pipe, std::string& text) {
 }  // namespace
 
 ToolResult run_tool(std::vector<std::string> words, const std::string& input, std::vector<std::string> variables,
-                    std::chrono::milliseconds time) {
+                    std::chrono::milliseconds time, const std::function<bool()>& stopped) {
   if (words.empty() || input.size() > kMostInput) {
     throw ValueError(fmt::format("run_tool: {} words and {} bytes of input; give a command, and at most {} bytes",
                                  words.size(), input.size(), kMostInput));
@@ -88,20 +91,23 @@ ToolResult run_tool(std::vector<std::string> words, const std::string& input, st
 
   ToolResult result;
   const auto end = Clock::now() + time;
-  bool in_time = true;
+  bool in_time = true, unwanted = false;
   for (bool out_open = true, err_open = true; in_time && (out_open || err_open);) {
+    unwanted = stopped && stopped();
+    if (unwanted) break;
     std::array<pollfd, 2> watched = {
         {{out_open ? out.reader() : -1, POLLIN, 0}, {err_open ? err.reader() : -1, POLLIN, 0}}};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
-    const int ready = left <= 0 ? 0 : ::poll(watched.data(), watched.size(), static_cast<int>(left));
-    if (ready == 0) in_time = false;
-    if (ready <= 0) continue;
+    in_time = left > 0;
+    const std::int64_t slice = stopped ? std::min<std::int64_t>(left, kSlice) : left;
+    if (!in_time || ::poll(watched.data(), watched.size(), static_cast<int>(slice)) <= 0) continue;
     if (watched[0].revents != 0) out_open = take(out, result.out);
     if (watched[1].revents != 0) err_open = take(err, result.err);
   }
-  if (!in_time) ::kill(-process, SIGKILL);  // its group, since a child of it may hold the pipes
+  if (!in_time || unwanted) ::kill(-process, SIGKILL);  // its group, since a child of it may hold the pipes
   int status = 0;
   while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {}
+  if (unwanted) throw IoError(fmt::format("{}: was ended since this server stops", words.front()));
   if (!in_time) {
     throw IoError(fmt::format("{}: has not ended within {} s", words.front(),
                               std::chrono::duration_cast<std::chrono::seconds>(time).count()));

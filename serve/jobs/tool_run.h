@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ struct ToolResult {
 
 /// Runs words[0], which is looked for in PATH, with this standard input of at most 60,000 bytes and these variables
 /// "NAME=VALUE". The process gets no other file of this one. IoError when it cannot be started, and when it has not
-/// ended after `time`: it is killed then. This process ignores SIGPIPE. Thread-safe.
+/// ended after `time`: it is killed then. It is also killed, with an IoError, soon after `stopped` says true. This
+/// process ignores SIGPIPE. Thread-safe.
 ToolResult run_tool(std::vector<std::string> words, const std::string& input, std::vector<std::string> variables,
-                    std::chrono::milliseconds time);
+                    std::chrono::milliseconds time, const std::function<bool()>& stopped = {});
 
 }  // namespace qing::serve

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <string>
 
+#include <fmt/format.h>
 #include <boost/json.hpp>
 
 #include <qing/serve/jobs/json_object_file.h>
@@ -18,7 +19,7 @@
 #include <qing/serve/jobs/tool_run.h>
 #include <qing/tensor/files.h>
 
-#include "nn/temp_folder.h"
+#include "fake_tools.h"
 
 namespace qing::serve {
 namespace {
@@ -26,22 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 namespace json = boost::json;
 using std::chrono::milliseconds;
-
-// A folder in front of PATH, for programs.
-class Tools {
- public:
-  Tools() : path_(std::getenv("PATH")) { ::setenv("PATH", (folder_.path().string() + ":" + path_).c_str(), 1); }
-  ~Tools() { ::setenv("PATH", path_.c_str(), 1); }
-  void say(const std::string& name, const std::string& script) const {
-    const fs::path file = folder_.write(name, "#!/bin/sh\n" + script + "\n");
-    fs::permissions(file, fs::perms::owner_all);
-  }
-  fs::path path() const { return folder_.path(); }
-
- private:
-  test::TempFolder folder_;
-  std::string path_;
-};
 
 SlurmTask task_in(const fs::path& folder) {
   return {.name = "qing-ftjob-1",
@@ -66,7 +51,11 @@ TEST(Slurm, WordsAndScriptsSayWhatTheTaskIs) {
   EXPECT_TRUE(script.starts_with("#!/bin/sh\n"));
   EXPECT_NE(script.find("exec srun --ntasks=2 --mpi=pmi2 "), script.npos) << script;
   EXPECT_NE(script.find("'/opt/it'\\''s/qing' work train --detached --folder '/state/jobs/1'"), script.npos) << script;
-  EXPECT_NE(batch_script(task_in("/s"), SlurmLauncher::mpirun).find("exec mpirun -n 2 "), script.npos);
+  const std::string by_mpirun = batch_script(task_in("/s"), SlurmLauncher::mpirun);
+  EXPECT_NE(by_mpirun.find("exec mpirun -n 2 "), script.npos);
+  EXPECT_NE(by_mpirun.find("export OMPI_MCA_odls_base_sigkill_timeout=20 "), script.npos) << "time for a checkpoint";
+  const std::vector<std::string> of_mpirun = sbatch_words(task_in("/s"), {.launcher = SlurmLauncher::mpirun});
+  EXPECT_EQ(std::ranges::count(of_mpirun, "--signal=B:TERM@60"), 1) << "its ranks are no step of the job";
   SlurmTask quick = task_in("/s");
   quick.minutes = 2;
   const std::vector<std::string> short_words = sbatch_words(quick, {});
@@ -88,7 +77,7 @@ TEST(Slurm, KnowsItsWords) {
 }
 
 TEST(Slurm, ErrorsCarryWhatTheCommandPrinted) {
-  const Tools tools;
+  const test::FakeTools tools;
   tools.say("sbatch", "cat > /dev/null; echo 'sbatch: error: invalid partition specified: short' >&2; exit 1");
   try {
     Slurm({}).submit(task_in(tools.path()));
@@ -97,15 +86,29 @@ TEST(Slurm, ErrorsCarryWhatTheCommandPrinted) {
     EXPECT_EQ(error.command(), "sbatch");
     EXPECT_EQ(error.printed(), "sbatch: error: invalid partition specified: short");
     EXPECT_STREQ(error.what(), "sbatch: sbatch: error: invalid partition specified: short");
+    EXPECT_TRUE(error.refused());
   }
   tools.say("sbatch", "cat > /dev/null; echo hello");
   EXPECT_THROW(Slurm({}).submit(task_in(tools.path())), SlurmError);
   tools.say("sbatch", "exec sleep 30");
-  EXPECT_THROW(Slurm({.tool_time = std::chrono::seconds(1)}).submit(task_in(tools.path())), SlurmError);
+  const auto refused = [&](const Slurm& slurm) {
+    try {
+      slurm.submit(task_in(tools.path()));
+    } catch (const SlurmError& error) { return error.refused(); }
+    ADD_FAILURE() << "the job was submitted";
+    return false;
+  };
+  EXPECT_FALSE(refused(Slurm({.tool_time = std::chrono::seconds(1)})));
+  EXPECT_FALSE(refused(Slurm({}, [] { return true; })));
+  for (const char* text :
+       {"Unable to contact slurm controller (connect failure)", "Socket timed out on send/recv operation"}) {
+    tools.say("sbatch", fmt::format("cat > /dev/null; echo 'sbatch: error: {}' >&2; exit 1", text));
+    EXPECT_FALSE(refused(Slurm({}))) << text;
+  }
 }
 
 TEST(Slurm, AsksTheNextCommandWhenOneKnowsNothing) {
-  const Tools tools;
+  const test::FakeTools tools;
   const char* const gone = "echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1";
   tools.say("squeue", "echo RUNNING");
   EXPECT_EQ(Slurm({}).look_at("7").word, "RUNNING");
@@ -123,7 +126,7 @@ TEST(Slurm, AsksTheNextCommandWhenOneKnowsNothing) {
 }
 
 TEST(Slurm, AWorkerEndsWithWhatItLeftOrWithTheStateOfItsJob) {
-  const Tools tools;
+  const test::FakeTools tools;
   const JobFolder folder(tools.path());
   const Slurm slurm({.look = milliseconds(0)});
   tools.say("squeue", "case \"$*\" in *--name*) ;; *) cat '" + tools.path().string() + "/state';; esac");
@@ -153,7 +156,14 @@ TEST(Slurm, AWorkerEndsWithWhatItLeftOrWithTheStateOfItsJob) {
   ASSERT_TRUE(again.poll());
   EXPECT_EQ(again.poll()->code, kWorkerFailed);
   EXPECT_EQ(text_member_of(read_object_file(folder.error()), "code"), "memory_limit");
-  EXPECT_FALSE(is_there(folder.cluster()));
+  // A server that stops before it has noted the end finds the same end again, and submits nothing.
+  EXPECT_TRUE(is_there(folder.cluster()));
+  told.clear();
+  SlurmWorker unnoted = begin();
+  EXPECT_EQ(unnoted.poll()->code, kWorkerFailed);
+  EXPECT_EQ(told, "");
+  EXPECT_EQ(read_file(tools.path() / "submitted"), "12\n");
+  forget_recorded(folder);
 
   // What the worker has recorded itself counts more than the state, unless it is of another job of Slurm.
   tools.say("squeue", "case \"$*\" in *--name*) ;; *) echo FAILED;; esac");
@@ -162,10 +172,12 @@ TEST(Slurm, AWorkerEndsWithWhatItLeftOrWithTheStateOfItsJob) {
   ::setenv("SLURM_JOB_ID", "12", 1);
   record_end(folder, kWorkerStopped);
   EXPECT_EQ(third.poll()->code, kWorkerStopped);
+  forget_recorded(folder);
   SlurmWorker fourth = begin();
   ::setenv("SLURM_JOB_ID", "11", 1);
   record_end(folder, kWorkerDone);
   EXPECT_EQ(fourth.poll()->code, kWorkerFaulted);
+  forget_recorded(folder);
   // scancel asks for a checkpoint, and the training must not go on then.
   tools.say("squeue", "case \"$*\" in *--name*) ;; *) echo CANCELLED;; esac");
   SlurmWorker fifth = begin();
@@ -177,7 +189,7 @@ TEST(Slurm, AWorkerEndsWithWhatItLeftOrWithTheStateOfItsJob) {
 }
 
 TEST(Slurm, StopsAtACheckpointAndCancelsWhatWaits) {
-  const Tools tools;
+  const test::FakeTools tools;
   const std::string log = tools.path().string() + "/log";
   tools.say("scancel", "echo \"$*\" >> '" + log + "'");
   tools.say("squeue", "case \"$*\" in *--name*) echo 12;; *) echo RUNNING;; esac");
