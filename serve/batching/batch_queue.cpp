@@ -4,6 +4,8 @@
 #include <iterator>
 #include <utility>
 
+#include <qing/serve/common/estimated_tokens.h>
+
 namespace qing::serve {
 namespace {
 
@@ -16,9 +18,8 @@ void count(const BatchJob& job, int sign, int requests, size_t texts, size_t tok
   statistics->queued_tokens += sign * static_cast<std::int64_t>(tokens);
 }
 
-// Three bytes are one Chinese character, and fewer than an English token has.
 size_t estimate(const std::string& text, std::int32_t max_length) {
-  return std::min(static_cast<size_t>(std::max(max_length, 2)), text.size() / 3 + 2);
+  return std::min(static_cast<size_t>(std::max(max_length, 2)), estimated_tokens(text));
 }
 
 }  // namespace

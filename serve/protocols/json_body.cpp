@@ -55,11 +55,11 @@ const json::value* member(const json::object& object, std::string_view name) {
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
-void check_members(const json::object& object, std::string_view place, std::initializer_list<std::string_view> known) {
+void check_members(const json::object& object, std::string_view place, std::span<const std::string_view> known) {
   for (const auto& entry : object) {
     const std::string_view name(entry.key().data(), entry.key().size());
     if (entry.value().is_null() || std::ranges::find(known, name) != known.end()) continue;
-    const std::string taken = known.size() == 0 ? "it takes none" : fmt::format("it takes {}", fmt::join(known, ", "));
+    const std::string taken = known.empty() ? "it takes none" : fmt::format("it takes {}", fmt::join(known, ", "));
     if (!can_be_repeated(name)) {
       refuse_field(
           fmt::format("{}: has a field that this route does not take; {}", place.empty() ? "body" : place, taken));

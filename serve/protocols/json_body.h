@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,11 @@ const boost::json::object& as_object(const boost::json::value& body, std::string
 const boost::json::value* member(const boost::json::object& object, std::string_view name);
 /// Refusal with 422 that names the first member which is neither null nor `known`: what a route does not honour it must
 /// not ignore. `place` is the path of the object in the body, such as "parameters"; empty for the body itself.
-void check_members(const boost::json::object& object, std::string_view place,
-                   std::initializer_list<std::string_view> known);
+void check_members(const boost::json::object& object, std::string_view place, std::span<const std::string_view> known);
+inline void check_members(const boost::json::object& object, std::string_view place,
+                          std::initializer_list<std::string_view> known) {
+  check_members(object, place, std::span(known.begin(), known.size()));
+}
 /// A text within the limits. Refusal with 422 that names the field.
 std::string text_of(const boost::json::value& value, std::string_view field, const Limits& limits);
 /// Refusal with 422 when a request has more texts than the limit.

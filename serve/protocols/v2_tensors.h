@@ -1,7 +1,6 @@
 // Tensors of the Open Inference Protocol V2: requests for texts, as JSON or with binary parts, and the outputs.
 #pragma once
 
-#include <boost/json.hpp>
 #include <cstdint>
 #include <functional>
 #include <optional>

@@ -60,7 +60,8 @@ class Scheduling : public ::testing::Test {
     job.key = asked.key;
     job.deadline = asked.deadline;
     job.left = asked.left;
-    job.on_token = [this, asked](size_t text, const std::string&) {
+    job.on_token = [this, asked](size_t text, const std::string& so_far) {
+      told_bytes_ += so_far.size();
       note_token(asked.name + std::to_string(text));
       asked.on_token(text);
     };
@@ -97,7 +98,8 @@ class Scheduling : public ::testing::Test {
   std::map<std::string, int> tokens_;  // told, of each text
   std::set<std::string> live_;
   size_t most_live_ = 0;
-  std::vector<std::string> ended_;  // in order
+  std::atomic<size_t> told_bytes_ = 0;  // of all tokens' texts so far
+  std::vector<std::string> ended_;      // in order
   std::optional<TranslationScheduler> scheduler_;
 };
 
@@ -132,6 +134,19 @@ TEST_F(Scheduling, AtMostSoManyHypothesesHavePlaces) {
   EXPECT_EQ(ended_.size(), 12U);
   // A beam that is wider than all places is computed alone.
   EXPECT_EQ(submit({.name = "wide", .texts = {"a"}, .options = tokens(4, 5)}).get().status, Status::kDone);
+}
+
+TEST_F(Scheduling, TheReportsOfALongTextGrowWithItsBytesAndNotTheirSquare) {
+  start({.rows = 1});
+  std::string text;
+  for (int line = 0; line < 5000; ++line) text += "a b c\n";
+  const TranslationOutcome outcome = submit({.name = "a", .texts = {text}, .options = tokens(2)}).get();
+  ASSERT_EQ(outcome.status, Status::kDone);
+  const size_t bytes = outcome.translations.at(0).text.size();
+  ASSERT_GT(bytes, 4000U);
+  // Up to 2048 bytes each token is told, and then each sixteenth. All tokens would have half the square of the bytes.
+  EXPECT_LT(told_bytes_, 2048 * 2048 / 2 + 20 * bytes);
+  EXPECT_GT(told_bytes_, 2 * bytes) << "the reader still follows";
 }
 
 TEST_F(Scheduling, ALargeCacheHoldsBackFurtherPieces) {

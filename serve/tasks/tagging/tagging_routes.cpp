@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <qing/nn/utf8.h>
+#include <qing/serve/common/estimated_tokens.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/v2_tensors.h>
 
@@ -55,9 +56,6 @@ class TagWork final : public SharedWork {
   const std::vector<std::string> texts_;
   std::vector<nn::TaggedText> found_;  // elements are written by several threads
 };
-
-// Three bytes are one Chinese character, and fewer than an English token has.
-size_t estimated_tokens(const std::string& text) { return text.size() / 3 + 2; }
 
 using WriteTagged = std::function<HttpResponse(const TagWork&)>;
 

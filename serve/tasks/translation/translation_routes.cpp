@@ -5,13 +5,17 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include <qing/nn/utf8.h>
+#include <qing/serve/common/estimated_tokens.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/http/body_stream.h>
 #include <qing/serve/protocols/json_body.h>
@@ -278,10 +282,10 @@ class Translations {
   }
 
   void translate(const Model& asked, const json::object& body, const Limits& limits, const Routed::Reply& reply) {
-    protocols::check_members(
-        body, "",
-        {"texts", "source", "target", "beam_size", "length_penalty", "max_tokens", "no_repeat_ngram_size",
-         "repetition_penalty", "temperature", "top_k", "top_p", "seed", "alignment", "stream"});
+    std::vector<std::string_view> members = {"texts"};
+    members.insert(members.end(), std::begin(kOptions), std::end(kOptions));
+    members.insert(members.end(), {"alignment", "stream"});
+    protocols::check_members(body, "", members);
     const json::value* const texts = protocols::member(body, "texts");
     if (texts == nullptr) refuse_field("texts: is missing; give a list of strings");
     std::vector<std::string> sources = protocols::texts_of(*texts, "texts", limits);
@@ -361,7 +365,7 @@ class Translations {
   // A request that could never wait is refused for good.
   static void require_fits(const TranslationJob& job, const Limits& limits) {
     size_t tokens = 0;
-    for (const std::string& text : job.texts) tokens += TranslationScheduler::estimated_tokens(text);
+    for (const std::string& text : job.texts) tokens += estimated_tokens(text);
     if (job.texts.size() <= limits.queue_texts && tokens <= limits.queue_tokens) return;
     throw Refusal(error_response(422, "unacceptable_field",
                                  fmt::format("texts: {} that cost as much as {} tokens are more than the limits of {} "

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include <qing/serve/common/estimated_tokens.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 
@@ -21,6 +22,13 @@ std::string without_half_characters(std::string text) {
   return text;
 }
 
+// Each report has the whole text so far. Of a long one so few are told that all of them have a bounded multiple of its
+// bytes, not their square.
+bool is_worth_telling(size_t bytes, size_t told) {
+  constexpr size_t kShort = 2048, kParts = 16;
+  return bytes < kShort || bytes >= told + told / kParts;
+}
+
 }  // namespace
 
 // A text of a request, from its first piece to its last.
@@ -31,6 +39,7 @@ struct TranslationScheduler::Text {
   // For clients that read along: the first piece that has not ended, and the translation of those before it.
   size_t open = 0;
   std::string so_far = {};
+  size_t told = 0;  // bytes of the last report
 };
 
 struct TranslationScheduler::Running {
@@ -80,9 +89,6 @@ TranslationScheduler::Waiting TranslationScheduler::waiting_for(const nn::TaskMo
   const auto found = waiting_.find(model);
   return found == waiting_.end() ? Waiting{} : found->second;
 }
-
-// Three bytes are one Chinese character, and fewer than an English token has.
-size_t TranslationScheduler::estimated_tokens(const std::string& text) { return text.size() / 3 + 2; }
 
 bool TranslationScheduler::submit(TranslationJob job, size_t most_waiting_texts, size_t most_waiting_tokens) {
   const nn::TaskModel* const model = job.translator.get();
@@ -300,11 +306,13 @@ void TranslationScheduler::report_tokens(Lane& lane) {
   for (const auto& [id, place] : lane.places) {
     const TranslationJob& job = place.running->job;
     if (!job.on_token || job.options.beam_size != 1) continue;
-    const Text& text = place.running->texts.at(place.text);
+    Text& text = place.running->texts.at(place.text);
     if (place.piece != text.open) continue;
+    const std::string piece = without_half_characters(lane.translator->tokenizer().decode(lane.decoder.progress(id)));
+    if (!is_worth_telling(text.so_far.size() + piece.size(), text.told)) continue;
     std::string so_far = text.so_far;
-    text.plan.pieces[text.open].append_to(
-        so_far, without_half_characters(lane.translator->tokenizer().decode(lane.decoder.progress(id))));
+    text.plan.pieces[text.open].append_to(so_far, piece);
+    text.told = so_far.size();
     job.on_token(place.text, so_far);
   }
 }

@@ -42,7 +42,8 @@ struct TranslationJob {
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
   std::function<bool()> left = [] { return false; };  ///< whether nobody waits any more
   /// Called on the scheduler's thread, which they must not hold up: with a text so far after each of its tokens (if
-  /// beam_size is 1), with a finished text, and once with the outcome. They must not throw.
+  /// beam_size is 1; from 2048 bytes on after each sixteenth that it grows), with a finished text, and once with the
+  /// outcome. They must not throw.
   std::function<void(size_t text, const std::string& so_far)> on_token = nullptr;
   std::function<void(size_t text, const nn::Translation& translation)> on_text = nullptr;
   std::function<void(TranslationOutcome outcome)> on_end;
@@ -71,8 +72,6 @@ class TranslationScheduler {
   bool would_admit(const nn::TaskModel* model, size_t most_waiting_texts,
                    size_t most_waiting_tokens = kUnlimited) const;
   static constexpr size_t kUnlimited = std::numeric_limits<size_t>::max();
-  /// What a text costs while it waits and is not tokenized yet.
-  static size_t estimated_tokens(const std::string& text);
   /// Ends all jobs with kStopped and joins the thread.
   void stop();
 
