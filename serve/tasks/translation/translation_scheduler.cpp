@@ -35,6 +35,7 @@ bool is_worth_telling(size_t bytes, size_t told) {
 struct TranslationScheduler::Text {
   nn::TranslationPlan plan;
   std::vector<nn::DecodedSequence> done;
+  std::vector<bool> ended = {};    // of each piece: a translation may have no tokens
   size_t begun = 0, finished = 0;  // pieces
   // For clients that read along: the first piece that has not ended, and the translation of those before it.
   size_t open = 0;
@@ -283,7 +284,9 @@ void TranslationScheduler::take_result(Running& running, const Place& place, nn:
   }
   Text& text = running.texts.at(place.text);
   text.done[place.piece] = std::move(result.sequences.front());
-  while (running.job.on_token && text.open < text.done.size() && !text.done[text.open].tokens.empty()) {
+  text.ended.resize(text.done.size());
+  text.ended[place.piece] = true;
+  while (running.job.on_token && text.open < text.done.size() && text.ended[text.open]) {
     const nn::TranslationPlan::Piece& piece = text.plan.pieces[text.open];
     piece.append_to(text.so_far, running.job.translator->tokenizer().decode(text.done[text.open].tokens));
     ++text.open;
