@@ -81,7 +81,7 @@ std::string without_places(std::string text, const State& state, const fs::path&
 bool gets_on(JobStore& store, const TrainingJob& before, const SearchProgress& searched_before,
              const SearchProgress& searched) {
   const std::optional<TrainingJob> now = store.find(before.id);
-  return now && (now->step > before.step || searched > searched_before);
+  return now && (now->step > before.step || searched.is_further_than(searched_before));
 }
 
 // The file of the job's metrics, which is made once however often this is called.

@@ -37,11 +37,13 @@ class JobProgress {
   std::uintmax_t offset_ = 0;
 };
 
-/// How far a search for settings has come. One that has come further is greater.
+/// How far a search for settings has come.
 struct SearchProgress {
   size_t scores = 0;       ///< settings whose scores are recorded
   std::int64_t steps = 0;  ///< of the settings that are being tried
-  auto operator<=>(const SearchProgress&) const = default;
+  bool is_further_than(const SearchProgress& other) const {
+    return scores != other.scores ? scores > other.scores : steps > other.steps;
+  }
 };
 /// That of a job's folder; zeros without a search. IoError, DataError.
 SearchProgress search_progress(const JobFolder& folder);
