@@ -110,7 +110,7 @@ bool JobRunner::rest(JobStore& store, const TrainingJob& job) {
 // Leaves a job that could not be given to Slurm to later, with growing waits. Slurm's outage costs no attempt.
 void JobRunner::put_off(JobStore& store, const TrainingJob& job, const SlurmError& error) {
   if (stopping()) return;  // the command was ended
-  log_line("warning", "slurm_not_asked", {{"job", job.id}, {"error", error.what()}});
+  log_line("warning", "job_not_submitted", {{"job", job.id}, {"error", error.what()}});
   size_t count = 0;
   {
     const std::lock_guard lock(mutex_);

@@ -65,6 +65,7 @@ EVENTS = {
     "job_outcome_not_read": {"job": JOB, "error": REASON},
     "job_not_removed": {"job": JOB, "error": REASON},
     "job_not_run": {"job": JOB, "error": REASON},
+    "job_not_submitted": {"job": JOB, "error": REASON},
     "job_worker_ended": {"job": JOB, "stage": r"prepare|train", "code": NUMBER, "signal": NUMBER},
     "jobs_not_run": {"error": REASON},
     "jobs_not_watched": {"error": REASON},
