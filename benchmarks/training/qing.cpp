@@ -6,22 +6,17 @@
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/encoder_heads.h>
 #include <qing/optim/optimizer.h>
-#include <qing/optim/training/trainer.h>
-#include <sys/resource.h>
 
-#include <exception>
 #include <filesystem>
-#include <iostream>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "timed_training.h"
+
 namespace {
 
 using namespace qing;
-
-constexpr double kClip = 1.0;
-constexpr uint64_t kSeed = 42;
 
 // Texts end to end: token ids "ids" i32, offsets of the texts in the ids "offsets" i64, "labels" i64, and offsets of
 // the batches in the texts "batches" i64.
@@ -70,45 +65,21 @@ void run(std::span<char*> arguments) {
   const int64_t warm = std::stoll(arguments[2]), steps = std::stoll(arguments[3]);
   nn::ClassifierConfig config = nn::ClassifierConfig::load(folder / "config.json");
   config.encoder.hidden_dropout_prob = config.encoder.attention_probs_dropout_prob = std::stod(arguments[5]);
-  Generator rng(kSeed);
+  Generator rng(benchmark::kSeed);
   nn::EncoderForSequenceClassification model(config, rng);
   model.load_state_dict(nn::load_safetensors(folder / "model.safetensors").tensors);
   model.set_requires_grad(true);
   optim::AdamW optimizer(groups_of(model, std::stod(arguments[4])));
 
-  std::vector<double> losses;
-  int64_t tokens = 0;
-  double warm_seconds = 0, seconds = 0;
-  optim::TrainerOptions options{.max_epochs = 0, .max_steps = warm + steps, .clip_norm = kClip};
+  optim::TrainerOptions options;
   options.precision = std::string(arguments[6]) == "bf16" ? DType::bf16 : DType::f32;
   options.rng = &rng;
-  options.on_step = [&](const optim::TrainerProgress& now) {
-    losses.push_back(now.loss);
-    if (now.step == warm) warm_seconds = now.seconds, tokens = 0;
-    seconds = now.seconds - warm_seconds;
-    return true;
-  };
-  const auto loss = [&](const Batches::Batch& batch) {
-    tokens += batch.texts.tokens();
-    return cross_entropy(model.forward(batch.texts, &rng), batch.labels);
-  };
-  optim::Trainer(model, optimizer, optim::losses_of(batches, loss), options).run();
-
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  fmt::print(
-      "{{\"tokens_per_second\": {:.1f}, \"seconds\": {:.4f}, \"tokens\": {}, \"peak_rss_bytes\": {}, \"losses\": "
-      "[{:.9g}]}}\n",
-      static_cast<double>(tokens) / seconds, seconds, tokens, usage.ru_maxrss * 1024, fmt::join(losses, ", "));
+  benchmark::train_timed(
+      model, optimizer, batches, warm, steps, options,
+      [&](const Batches::Batch& batch) { return cross_entropy(model.forward(batch.texts, &rng), batch.labels); },
+      [](const Batches::Batch& batch) { return batch.texts.tokens(); });
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    run({argv + 1, static_cast<size_t>(argc - 1)});
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << '\n';
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return benchmark::main_of(argc, argv, run); }

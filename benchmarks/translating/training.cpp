@@ -7,21 +7,16 @@
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/translation_import.h>
 #include <qing/optim/optimizer.h>
-#include <qing/optim/training/trainer.h>
-#include <sys/resource.h>
 
-#include <exception>
-#include <iostream>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "../training/timed_training.h"
+
 namespace {
 
 using namespace qing;
-
-constexpr double kClip = 1.0;
-constexpr uint64_t kSeed = 42;
 
 std::vector<std::span<const int32_t>> sequences(const nn::SafetensorsFile& file, const std::string& name) {
   const auto ids = file.tensors.at(name).span<int32_t>();
@@ -60,39 +55,15 @@ void run(std::span<char*> arguments) {
   model.set_requires_grad(true);
   model.train();
   optim::AdamW optimizer(groups_of(model, std::stod(arguments[4])));
-  Generator rng(kSeed);
-  std::vector<double> losses;
-  int64_t tokens = 0;
-  double warm_seconds = 0, seconds = 0;
-  optim::TrainerOptions options{.max_epochs = 0, .max_steps = warm + steps, .clip_norm = kClip};
+  Generator rng(benchmark::kSeed);
+  optim::TrainerOptions options;
   options.rng = &rng;
-  options.on_step = [&](const optim::TrainerProgress& now) {
-    losses.push_back(now.loss);
-    if (now.step == warm) warm_seconds = now.seconds, tokens = 0;
-    seconds = now.seconds - warm_seconds;
-    return true;
-  };
-  const auto loss = [&](const nn::TranslationBatch& batch) {
-    tokens += batch.source.tokens() + batch.target.tokens();
-    return model.loss(batch, smoothing, &rng);
-  };
-  optim::Trainer(model, optimizer, optim::losses_of(batches, loss), options).run();
-
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  fmt::print(
-      "{{\"tokens_per_second\": {:.1f}, \"seconds\": {:.4f}, \"tokens\": {}, \"peak_rss_bytes\": {}, \"losses\": "
-      "[{:.9g}]}}\n",
-      static_cast<double>(tokens) / seconds, seconds, tokens, usage.ru_maxrss * 1024, fmt::join(losses, ", "));
+  benchmark::train_timed(
+      model, optimizer, batches, warm, steps, options,
+      [&](const nn::TranslationBatch& batch) { return model.loss(batch, smoothing, &rng); },
+      [](const nn::TranslationBatch& batch) { return batch.source.tokens() + batch.target.tokens(); });
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  try {
-    run({argv + 1, static_cast<size_t>(argc - 1)});
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << '\n';
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return benchmark::main_of(argc, argv, run); }
