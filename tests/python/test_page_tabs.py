@@ -29,6 +29,20 @@ def open_tab(page, name):
     ]
 
 
+def open_fresh_tab(page, endpoint, name, model):
+    """Opens a tab as a new visitor of the English page, and waits until its list of models, `model`, is filled."""
+    page.resize(1200, 900)
+    page.open(endpoint + "/")
+    page.run("sessionStorage.clear(); sessionStorage.setItem('theme', 'light'); sessionStorage.setItem('language', 'en')")
+    page.open(endpoint + "/")
+    open_tab(page, name)
+    page.wait(f"document.querySelector('{model} option') !== null")
+
+
+def texts_of(page, css):
+    return page.run(f"return [...document.querySelectorAll('{css}')].map(e => e.textContent)")
+
+
 def chosen(page, css, value):
     page.run(f"const e = document.querySelector('{css}'); e.value = arguments[0]; e.dispatchEvent(new Event('change'))", value)
 

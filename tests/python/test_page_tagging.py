@@ -8,7 +8,7 @@ import browser as browsing
 import pytest
 from conftest import ask, served
 from tagged_sentences import sentences, write_conll
-from test_page_tabs import open_tab
+from test_page_tabs import open_fresh_tab, texts_of
 from test_web_page import CONTROL, ENTER, chromium, saved, screenshots  # noqa: F401 (fixtures)
 
 pytestmark = pytest.mark.skipif(
@@ -31,12 +31,7 @@ def endpoint(qing, tmp_path_factory):
 
 @pytest.fixture
 def page(chromium, endpoint):  # noqa: F811
-    chromium.resize(1200, 900)
-    chromium.open(endpoint + "/")
-    chromium.run("sessionStorage.clear(); sessionStorage.setItem('theme', 'light'); sessionStorage.setItem('language', 'en')")
-    chromium.open(endpoint + "/")
-    open_tab(chromium, "tag")
-    chromium.wait("document.querySelector('#tag-model option') !== null")
+    open_fresh_tab(chromium, endpoint, "tag", "#tag-model")
     yield chromium
     assert chromium.console() == []
 
@@ -46,10 +41,6 @@ def find(page, texts):
     page.type("#tag-texts", CONTROL + ENTER)
     page.wait(f"document.querySelectorAll('#tagged-texts > li').length === {len(texts)} && "
               "!document.getElementById('tag-send').disabled")  # fmt: skip
-
-
-def texts_of(page, css):
-    return page.run(f"return [...document.querySelectorAll('{css}')].map(e => e.textContent)")
 
 
 def test_entities_are_marked_counted_listed_and_downloaded(page, endpoint, screenshots):  # noqa: F811

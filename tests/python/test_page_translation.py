@@ -5,7 +5,7 @@ import json
 import browser as browsing
 import pytest
 from conftest import ask, served
-from test_page_tabs import chosen, open_tab
+from test_page_tabs import chosen, open_fresh_tab, texts_of
 from test_train_translation import PAIRS, SMALL
 from test_web_page import CONTROL, ENTER, TAB, chromium, screenshots  # noqa: F401 (fixtures)
 
@@ -28,12 +28,7 @@ def endpoint(qing, tmp_path_factory):
 
 @pytest.fixture
 def page(chromium, endpoint):  # noqa: F811
-    chromium.resize(1200, 900)
-    chromium.open(endpoint + "/")
-    chromium.run("sessionStorage.clear(); sessionStorage.setItem('theme', 'light'); sessionStorage.setItem('language', 'en')")
-    chromium.open(endpoint + "/")
-    open_tab(chromium, "translate")
-    chromium.wait("document.querySelector('#translate-model option') !== null")
+    open_fresh_tab(chromium, endpoint, "translate", "#translate-model")
     yield chromium
     assert chromium.console() == []
 
@@ -42,10 +37,6 @@ def translate(page, text):
     page.run("document.getElementById('source-text').value = ''; translation = null; drawTranslation()")
     page.type("#source-text", text + CONTROL + ENTER)
     page.wait("translation?.over && !document.getElementById('translate-send').disabled")
-
-
-def texts_of(page, css):
-    return page.run(f"return [...document.querySelectorAll('{css}')].map(e => e.textContent)")
 
 
 def test_a_text_is_translated_and_its_words_point_to_the_source(page, endpoint, screenshots):  # noqa: F811

@@ -36,36 +36,28 @@ def marian(folder, languages=("fra", "cmn_Hans")):
     return tokenizer, random_model("MarianMTModel", config, 1)
 
 
-def m2m100(folder):
-    tokenizer = m2m100_tokenizer(folder, TRAINING)
-    config = transformers.M2M100Config(
-        **SMALL, vocab_size=len(tokenizer) + 8, max_position_embeddings=1024, decoder_start_token_id=2
+def random_of(family, tokenizer, seed, more_rows=0):
+    """A model of M2M-100's or mBART's kind; with `more_rows` rows that the tokenizer does not use."""
+    config = getattr(transformers, f"{family}Config")(
+        **SMALL, vocab_size=len(tokenizer) + more_rows, max_position_embeddings=1024, decoder_start_token_id=2
     )
-    return tokenizer, random_model("M2M100ForConditionalGeneration", config, 2)
+    return tokenizer, random_model(f"{family}ForConditionalGeneration", config, seed)
+
+
+def m2m100(folder):
+    return random_of("M2M100", m2m100_tokenizer(folder, TRAINING), 2, more_rows=8)
 
 
 def mbart50(folder):
-    tokenizer = mbart50_tokenizer(folder, TRAINING)
-    config = transformers.MBartConfig(
-        **SMALL, vocab_size=len(tokenizer), max_position_embeddings=1024, decoder_start_token_id=2
-    )
-    return tokenizer, random_model("MBartForConditionalGeneration", config, 3)
+    return random_of("MBart", mbart50_tokenizer(folder, TRAINING), 3)
 
 
 def nllb(folder):
-    tokenizer = nllb_tokenizer(folder, TRAINING)
-    config = transformers.M2M100Config(
-        **SMALL, vocab_size=len(tokenizer), max_position_embeddings=1024, decoder_start_token_id=2
-    )
-    return tokenizer, random_model("M2M100ForConditionalGeneration", config, 5)
+    return random_of("M2M100", nllb_tokenizer(folder, TRAINING), 5)
 
 
 def mbart(folder):
-    tokenizer = mbart_tokenizer(folder, TRAINING)
-    config = transformers.MBartConfig(
-        **SMALL, vocab_size=len(tokenizer), max_position_embeddings=1024, decoder_start_token_id=2
-    )
-    return tokenizer, random_model("MBartForConditionalGeneration", config, 6)
+    return random_of("MBart", mbart_tokenizer(folder, TRAINING), 6)
 
 
 def t5(folder):
