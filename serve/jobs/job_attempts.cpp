@@ -30,6 +30,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kPollTime{100};
+
 // Why the worker could not go on. It had no time to say so when it was killed, and there was none when the server
 // failed.
 JobError error_of(const JobFolder& folder, const WorkerEnd& end) {
