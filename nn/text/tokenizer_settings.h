@@ -80,7 +80,7 @@ struct TokenizerSettings {
   std::optional<std::string> source_language, target_language;
   std::string language_codes = "m2m100";  ///< which list of languages M2M100Tokenizer has
   bool legacy_behaviour = false, separate_vocabularies = false;
-  int64_t extra_ids = 100;  ///< T5's tokens <extra_id_0> and so on
+  int64_t extra_ids = 100;  ///< T5's tokens `<extra_id_0>` and so on
 };
 
 /// The settings of a folder. `tokenizer` is its tokenizer.json, null without one.
