@@ -113,6 +113,23 @@ python_environment() {
   touch "$environment/complete"
 }
 
+# run_pytest NAME ARGUMENT...: a session of pytest in `environment`, whose cases are counted.
+run_pytest() {
+  local code before=$failed
+  # A test that hangs fails, and the others go on. If that does not help, the session ends and says so.
+  QING_BINARY=$root/build/release/qing QING_BUILD=$root/build/release PYTHONPATH=$root/serve/sdk/python \
+    QING_TEST_LOGS=$reports/logs PYTHONDONTWRITEBYTECODE=1 timeout --foreground --signal=INT --kill-after=60 3600 \
+    "$environment/bin/python" -m pytest "${@:2}" -q -rs -p no:cacheprovider \
+    --timeout=900 --timeout-method=signal --junit-xml="$reports/pytest-$1.xml"
+  code=$?
+  if [ -s "$reports/pytest-$1.xml" ]; then count_junit "$reports/pytest-$1.xml"; else failed=$((failed + 1)); fi
+  # An interrupted session leaves a report of only the earlier cases, none of them failed.
+  if [ $code -ne 0 ] && [ "$failed" -eq "$before" ]; then
+    echo "pytest ended with $code"
+    failed=$((failed + 1))
+  fi
+}
+
 step "format"
 if git ls-files '*.cpp' '*.h' '*.inl' | xargs -n 50 clang-format-14 --dry-run -Werror; then
   passed=$((passed + 1))
@@ -205,18 +222,10 @@ if [ $python_tests = yes ] && [ $plain = yes ]; then
   # Programs that only tests run, such as nginx. Without them these tests are skipped.
   unpack_packages "${QING_CACHE:-$HOME/.cache/qing}/programs" nginx prometheus || echo "skipped: nginx or promtool is missing"
   step "Python and end-to-end tests"
-  # A test that hangs fails, and the others go on. If that does not help, the session ends and says so.
-  QING_BINARY=$root/build/release/qing QING_BUILD=$root/build/release PYTHONPATH=$root/serve/sdk/python \
-    PYTHONDONTWRITEBYTECODE=1 timeout --foreground --signal=INT --kill-after=60 3600 \
-    "$environment/bin/python" -m pytest tests/python -q -rs -p no:cacheprovider \
-    --timeout=900 --timeout-method=signal --junit-xml="$reports/pytest.xml"
-  pytest_code=$? before=$failed
-  if [ -s "$reports/pytest.xml" ]; then count_junit "$reports/pytest.xml"; else failed=$((failed + 1)); fi
-  # An interrupted session leaves a report of only the earlier cases, none of them failed.
-  if [ $pytest_code -ne 0 ] && [ "$failed" -eq "$before" ]; then
-    echo "pytest ended with $pytest_code"
-    failed=$((failed + 1))
-  fi
+  mkdir "$reports/logs"
+  # The files of tests are divided between two processes. The test that reads the logs of all servers runs when both have ended.
+  run_pytest tests -n 2 --dist loadfile --ignore tests/python/test_all_logs.py tests/python
+  run_pytest logs tests/python/test_all_logs.py
 fi
 
 step "summary"

@@ -132,12 +132,14 @@ def model_dir(models_root):
     return models_root / "emotion_analysis/1"
 
 
-LOGS = tempfile.TemporaryDirectory()  # logs of all servers, for the test that reads them at the end
+# The logs of all servers, for the test that reads them at the end. Several processes of pytest share the folder of QING_TEST_LOGS.
+OWN_LOGS = None if "QING_TEST_LOGS" in os.environ else tempfile.TemporaryDirectory()
+LOGS = Path(os.environ["QING_TEST_LOGS"] if OWN_LOGS is None else OWN_LOGS.name)
 
 
 class RunningServer:
     def __init__(self, binary, *arguments):
-        descriptor, path = tempfile.mkstemp(dir=LOGS.name)  # not a pipe, because an unread pipe would fill up
+        descriptor, path = tempfile.mkstemp(dir=LOGS)  # not a pipe, because an unread pipe would fill up
         self.log = Path(path)
         # A state of its own, unless the test names one: choices and jobs of other tests are not this server's.
         own = {**os.environ, "XDG_STATE_HOME": tempfile.mkdtemp(dir=STATE.name)}
