@@ -13,20 +13,11 @@
 #include <vector>
 
 #include "../training/timed_training.h"
+#include "batch_file.h"
 
 namespace {
 
 using namespace qing;
-
-std::vector<std::span<const int32_t>> sequences(const nn::SafetensorsFile& file, const std::string& name) {
-  const auto ids = file.tensors.at(name).span<int32_t>();
-  const auto offsets = file.tensors.at(name + "_offsets").span<int64_t>();
-  std::vector<std::span<const int32_t>> all;
-  for (size_t s = 0; s + 1 < offsets.size(); ++s) {
-    all.push_back(ids.subspan(static_cast<size_t>(offsets[s]), static_cast<size_t>(offsets[s + 1] - offsets[s])));
-  }
-  return all;
-}
 
 // As in qing train, biases and norms have no weight decay, and the fixed bias of the logits is not trained.
 std::vector<optim::ParameterGroup<optim::AdamWOptions>> groups_of(nn::Module& model, double lr) {
@@ -45,11 +36,7 @@ void run(std::span<char*> arguments) {
   const nn::PretrainedTranslation loaded = nn::load_pretrained_translation(arguments[0], std::stod(arguments[5]));
   nn::TranslationModel& model = *loaded.model;
   const nn::SafetensorsFile file = nn::load_safetensors(arguments[1]);
-  std::vector<nn::TranslationBatch> batches;
-  for (size_t i = 0; file.tensors.contains(fmt::format("source_{}", i)); ++i) {
-    batches.push_back(nn::TranslationBatch::of(sequences(file, fmt::format("source_{}", i)),
-                                               sequences(file, fmt::format("target_{}", i)), model.config().start_id));
-  }
+  const std::vector<nn::TranslationBatch> batches = benchmark::translation_batches(file, model.config().start_id);
   const int64_t warm = std::stoll(arguments[2]), steps = std::stoll(arguments[3]);
   const double smoothing = std::stod(arguments[6]);
   model.set_requires_grad(true);

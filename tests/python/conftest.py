@@ -116,6 +116,43 @@ def small_disk(tmp_path):
     subprocess.run(["umount", disk], check=True)
 
 
+# The system call whose name is QING_FAIL fails with the number QING_ERRNO, if its path, where it has one, contains QING_FAIL_PATH.
+FAILING_CALLS = """
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int fails(const char* name, const char* path) {
+  const char* failing = getenv("QING_FAIL");
+  if (failing == NULL || strcmp(failing, name) != 0 || strstr(path, getenv("QING_FAIL_PATH")) == NULL) return 0;
+  errno = atoi(getenv("QING_ERRNO"));
+  return 1;
+}
+int flock(int fd, int operation) { return fails("flock", "") ? -1 : syscall(SYS_flock, fd, operation); }
+int unlink(const char* path) { return fails("unlink", path) ? -1 : syscall(SYS_unlink, path); }
+int renameat2(int a, const char* from, int b, const char* to, unsigned flags) {
+  return fails("renameat2", to) ? -1 : syscall(SYS_renameat2, a, from, b, to, flags);
+}
+"""
+
+
+@pytest.fixture
+def failing(tmp_path, monkeypatch):
+    """failing(call, number, path) makes a system call fail in every program that starts from then on."""
+    (tmp_path / "fail.c").write_text(FAILING_CALLS)
+    library = tmp_path / "fail.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, tmp_path / "fail.c"], check=True)
+
+    def fail(name, number, path=""):
+        monkeypatch.setenv("LD_PRELOAD", str(library))
+        monkeypatch.setenv("QING_FAIL", name)
+        monkeypatch.setenv("QING_ERRNO", str(number))
+        monkeypatch.setenv("QING_FAIL_PATH", path)
+
+    return fail
+
+
 @pytest.fixture(scope="session")
 def models_root(qing, tiny_data, tmp_path_factory):
     """NAME/VERSION of a model trained in a few seconds."""

@@ -1,6 +1,7 @@
 """POST /v1/admin/models/{name}/versions: versions as tar and zip archives."""
 
 import contextlib
+import errno
 import gzip
 import hashlib
 import http.client
@@ -67,6 +68,17 @@ def running(models_root, serve, tmp_path):
     root = shutil.copytree(models_root, tmp_path / "models")
     state = tmp_path / "state"
     return serve("--models", root, "--state", state), state
+
+
+@pytest.mark.parametrize("query", ["", "?activate=true"])
+def test_a_version_that_cannot_be_kept_is_not_listed(models_root, model_dir, failing, serve, tmp_path, query):
+    root, state = shutil.copytree(models_root, tmp_path / "models"), tmp_path / "state"
+    failing("unlink", errno.EIO, "/.promoting-")
+    url = serve("--models", root, "--state", state).endpoint
+    status, _, answer = upload(url, tar_of(files_of(model_dir)), query=query)
+    assert status == 500, answer
+    assert ask(f"{url}/v1/models/{MODEL}")[2]["versions"] == ["1"]
+    assert answered_by(url) == "1" and not (state / f"models/{MODEL}/2").exists()
 
 
 def test_versions_come_in_every_form_and_answer_when_asked_to(running, model_dir):

@@ -245,39 +245,6 @@ def test_a_pipe_is_refused_because_it_is_read_several_times(qing, shards, tmp_pa
     assert not (tmp_path / "cache").exists()
 
 
-# The system call whose name is QING_FAIL fails with the number QING_ERRNO.
-FAILING_CALLS = """
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-static int fails(const char* name) {
-  const char* failing = getenv("QING_FAIL");
-  if (failing == NULL || strcmp(failing, name) != 0) return 0;
-  errno = atoi(getenv("QING_ERRNO"));
-  return 1;
-}
-int flock(int fd, int operation) { return fails("flock") ? -1 : 0; }
-int renameat2(int a, const char* from, int b, const char* to, unsigned flags) {
-  if (!fails("renameat2")) abort();
-  return -1;
-}
-"""
-
-
-@pytest.fixture
-def failing(tmp_path, monkeypatch):
-    (tmp_path / "fail.c").write_text(FAILING_CALLS)
-    library = tmp_path / "fail.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-w", "-o", library, tmp_path / "fail.c"], check=True)
-
-    def fail(name, number):
-        monkeypatch.setenv("LD_PRELOAD", str(library))
-        monkeypatch.setenv("QING_FAIL", name)
-        monkeypatch.setenv("QING_ERRNO", str(number))
-
-    return fail
-
-
 def test_a_cache_without_locks_is_refused(qing, shards, dev, tmp_path, failing):
     cache = tmp_path / "cache"
     failing("flock", errno.ENOLCK)

@@ -17,29 +17,17 @@
 #include <qing/nn/models/translation_import.h>
 #include <qing/optim/optimizer.h>
 
+#include "../../benchmarks/translating/batch_file.h"
+
 using namespace qing;
 
 namespace {
-
-std::vector<std::span<const int32_t>> sequences(const nn::SafetensorsFile& file, const std::string& name) {
-  const auto ids = file.tensors.at(name).span<int32_t>();
-  const auto offsets = file.tensors.at(name + "_offsets").span<int64_t>();
-  std::vector<std::span<const int32_t>> all;
-  for (size_t s = 0; s + 1 < offsets.size(); ++s) {
-    all.push_back(ids.subspan(static_cast<size_t>(offsets[s]), static_cast<size_t>(offsets[s + 1] - offsets[s])));
-  }
-  return all;
-}
 
 int run(char** argv) {
   const nn::PretrainedTranslation loaded = nn::load_pretrained_translation(argv[1], 0);
   nn::TranslationModel& model = *loaded.model;
   const nn::SafetensorsFile file = nn::load_safetensors(argv[2]);
-  std::vector<nn::TranslationBatch> batches;
-  for (size_t i = 0; file.tensors.contains(fmt::format("source_{}", i)); ++i) {
-    batches.push_back(nn::TranslationBatch::of(sequences(file, fmt::format("source_{}", i)),
-                                               sequences(file, fmt::format("target_{}", i)), model.config().start_id));
-  }
+  const std::vector<nn::TranslationBatch> batches = benchmark::translation_batches(file, model.config().start_id);
   model.to(std::string_view(argv[6]) == "f64" ? DType::f64 : DType::f32);
   model.set_requires_grad(true);
   model.train();

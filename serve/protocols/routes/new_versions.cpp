@@ -79,7 +79,8 @@ void serve_and_keep(Registry& registry, NewVersion& version, const std::string& 
     version.keep();
   } catch (...) {
     const std::optional<Model> now = registry.find(name);
-    if (now && now->version == version.number()) served ? registry.restore(*served) : registry.forget(name);
+    const bool listed = now && std::ranges::binary_search(now->versions, version.number());
+    if (listed) served ? registry.restore(*served) : registry.forget(name);
     throw;
   }
 }
