@@ -61,9 +61,11 @@ echo "and the model that comes with qing, which may have seen some of these text
 "$qing" eval --data $data/held.tsv
 
 step "6/6 serve"
-# The model that comes with qing is named emotion_analysis, and the new one quickstart.
-rm -rf $models/emotion_analysis
-cp -r serve/models/emotion_analysis $models/
+# The models that come with qing are named emotion_analysis, translation and fashion_mnist, and the new one quickstart.
+for shipped in serve/models/*/; do
+  rm -rf "$models/$(basename "$shipped")"
+  cp -r "$shipped" $models/
+done
 server_log=$build/server.log
 "$qing" serve --models $models --port "${QING_PORT:-0}" >$build/server.out 2>$server_log &
 server=$!
@@ -121,11 +123,30 @@ for name in ("emotion_analysis", "quickstart"):
         raise SystemExit(f"{name}: only {right} of {len(expected)} are right")
 PY
 
+echo
+echo "a sentence translated, and a drawing named, by two more models that come with qing:"
+python3 - examples/pictures/trouser.png <<'PY'
+import sys
+from maas_sdk import MaaSClient
+
+client = MaaSClient(api_key="your_api_key")
+sentence = "Open the settings of the document."
+(translation,) = client.get_model("translation").translate([sentence], target="zh")
+print(f"  {sentence} {translation}")
+if "设置" not in str(translation):
+    raise SystemExit("translation: the sentence about settings lost them")
+with open(sys.argv[1], "rb") as file:
+    (picture,) = client.get_model("fashion_mnist").predict([file.read()])
+print(f"  {sys.argv[1]}: {picture}, {picture.score:.2f}")
+if picture != "trouser":
+    raise SystemExit("fashion_mnist: the drawing of a trouser has another name")
+PY
+
 if [ $keep = yes ]; then
   trap - EXIT
   echo
   echo "the server keeps running; open $endpoint/ in a browser (stop it with: kill $server)"
 fi
 echo
-echo "quickstart: success. Serve both models again with:"
+echo "quickstart: success. Serve all models again with:"
 echo "  $build/qing serve --models $models"

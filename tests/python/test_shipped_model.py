@@ -1,4 +1,4 @@
-"""The model that comes with qing: its size, predictions and accuracy, and that commands find it."""
+"""The models that come with qing: their sizes, answers and accuracy, and that commands find them."""
 
 import json
 import pickle
@@ -7,13 +7,15 @@ import sys
 import urllib.request
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, ask
+from registry_files import fashion_mnist
 
 sys.path.insert(0, str(ROOT / "serve/sdk/python"))
 
 from maas_sdk import Emotion, MaaSClient  # noqa: E402
 
 MODEL = ROOT / "serve/models/emotion_analysis/1"
+TRANSLATION, FASHION = ROOT / "serve/models/translation/1", ROOT / "serve/models/fashion_mnist/1"
 
 
 def test_it_is_small_and_has_a_card():
@@ -154,3 +156,40 @@ def test_it_beats_a_linear_model_on_dev(qing, data_dir, language, best_linear):
     for precision in ("bf16", "int8"):
         assert abs(reports[precision]["macro_recall"] - reports["f32"]["macro_recall"]) < 0.003
         assert reports[precision]["log_loss"] != reports["f32"]["log_loss"]
+
+
+def test_the_translator_and_the_pictures_are_small_and_have_cards():
+    for folder, words in ((TRANSLATION, ["MPL-2.0", "Apache-2.0", "BLEU", "seed"]), (FASHION, ["accuracy", "seed", "trouser"])):
+        card = (folder / "README.md").read_text(encoding="utf-8")
+        assert all(word in card for word in words), folder
+        assert "/work" not in card and "/root" not in card and "/home" not in card and "/tmp" not in card
+    files = [path for folder in (TRANSLATION, FASHION) for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 25_000_000
+
+
+def test_a_sentence_is_translated_without_naming_a_model(qing):
+    chinese = qing("translate", "--to", "zh", "Open the settings of the document.").stdout
+    assert "设置" in chinese and "文档" in chinese
+    english = qing("translate", "--to", "en", "打开文档的设置。").stdout.lower()
+    assert "open" in english and "settings" in english and "document" in english
+
+
+def test_a_drawing_is_named(qing):
+    drawing = ROOT / "examples/pictures/trouser.png"
+    assert qing("predict", "--model", FASHION, drawing).stdout.split("\t")[:2] == [str(drawing), "trouser"]
+
+
+def test_the_pictures_of_the_test_set_have_the_accuracy_of_the_card(serve):
+    images, labels = fashion_mnist("t10k")
+    script = (ROOT / "examples/image_model.sh").read_text(encoding="utf-8")
+    names = re.search(r"^names=\((.*)\)$", script, re.MULTILINE)[1].split()
+    url, right, side = serve().endpoint, 0, 28
+    for first in range(0, 10_000, 64):
+        part = images[first * side * side : (first + 64) * side * side]
+        shape = [len(part) // (side * side), side, side, 1]
+        tensor = {"name": "image", "datatype": "UINT8", "shape": shape, "data": list(part)}
+        answer = ask(f"{url}/v2/models/fashion_mnist/infer", {"inputs": [tensor]})[2]
+        (found,) = [output["data"] for output in answer["outputs"] if output["name"] == "label"]
+        right += sum(label == names[labels[first + i]] for i, label in enumerate(found))
+    card = (FASHION / "README.md").read_text(encoding="utf-8")
+    assert f"| {right / 100:.2f} " in card, right
