@@ -4,6 +4,7 @@
 
 #include <qing/nn/formats/safetensors.h>
 #include <qing/serve/common/version.h>
+#include <qing/serve/registry/model_folders.h>
 #include <qing/serve/runs/evaluation.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/kernels/kernels.h>
@@ -29,9 +30,13 @@ std::string plain(const std::string& text) {
 std::string percent(double value) { return fmt::format("{:.2f}", 100 * value); }
 
 std::string card_head(const fs::path& model, const std::string& command, const char* library, const char* task) {
+  const fs::path folder = fs::weakly_canonical(model);
+  // A version's folder is NAME/VERSION, as servers have them.
+  const bool is_version = version_of_name(folder.filename().string()).has_value();
+  const std::string name = (is_version ? folder.parent_path() : folder).filename().string();
   return fmt::format(
       "---\nlibrary_name: {}\npipeline_tag: {}\ntags: [qing]\n---\n{}{}, which will replace it -->\n\n# {}\n\n",
-      library, task, kMark, command, plain(fs::weakly_canonical(model).filename().string()));
+      library, task, kMark, command, plain(name));
 }
 
 std::string section(const char* title, const std::string& text) { return fmt::format("\n## {}\n\n{}", title, text); }

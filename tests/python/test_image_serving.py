@@ -100,6 +100,7 @@ def test_a_share_is_held_out_and_scored(classifier):
     assert config["task"] == "image" and config["id2label"] == {"0": "left", "1": "right"}
     assert {"height": 12, "width": 12, "channels": 1} == {k: config["preprocessing"][k] for k in ("height", "width", "channels")}
     card = (out / "README.md").read_text()
+    assert "\n# squares\n" in card and "1 block each" in card  # the name of NAME/VERSION
     assert "image-classification" in card and "| expected \\ predicted |" in card and "--task image" in card
     assert (out / "confusion.svg").read_text().startswith("<svg")
 

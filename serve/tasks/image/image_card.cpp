@@ -21,8 +21,9 @@ constexpr size_t kMostShownLabels = 16;
 
 std::string network_text(const nn::ImageConfig& config) {
   if (const auto* resnet = std::get_if<nn::ResidualNetworkConfig>(&config.network)) {
-    return fmt::format("A residual network with batch norm: {} stages of {} channels, {} blocks each",
-                       resnet->widths.size(), fmt::join(resnet->widths, ", "), resnet->blocks);
+    return fmt::format("A residual network with batch norm: {} stages of {} channels, {} block{} each",
+                       resnet->widths.size(), fmt::join(resnet->widths, ", "), resnet->blocks,
+                       resnet->blocks == 1 ? "" : "s");
   }
   const auto& vit = std::get<nn::VisionTransformerConfig>(config.network);
   return fmt::format("A vision transformer: {} layers of width {} with {} heads, patches of {} x {} pixels, pooling {}",
