@@ -29,9 +29,9 @@ class KubernetesWorker : public JobWorker {
   /// Tells the job's owner something: a level, "info" or "warn", and a message.
   using Tell = std::function<void(const char* level, const std::string& message)>;
 
-  /// `on_create` is told the kind and the name of a new object. Finds the object that the folder's record names, or
-  /// creates one once the object of an earlier attempt is gone. KubernetesError, also for an object of the name that
-  /// qing has not made; ValueError, IoError, DataError.
+  /// Finds the object that the folder's record names, or creates one once the object of an earlier attempt is gone.
+  /// `on_create` is told the kind and the name of a new one. KubernetesError, also for an object of the name that qing
+  /// has not made; ValueError, IoError, DataError.
   KubernetesWorker(KubernetesApi api, const KubernetesTask& task, JobFolder folder,
                    const std::function<void(const std::string& object)>& on_create, Tell tell);
 

@@ -139,7 +139,8 @@ class Kubelet:
     """Also the scheduler: every pod gets the same node, which need not exist."""
 
     def __init__(self, plane, binary, volume):
-        self.plane, self.binary, self.volume, self.processes = plane, binary, volume, {}
+        self.plane, self.binary, self.volume = plane, binary, volume
+        self.processes, self.asked = {}, set()
         self.ends = threading.Event()
         self.thread = threading.Thread(target=self.work)
         self.thread.start()
@@ -173,7 +174,9 @@ class Kubelet:
             self.tell(path, {"phase": "Running", "containerStatuses": [{"name": "qing", "state": {"running": {}}}]})
         process = self.processes[uid]
         if deleted and process.code() is None:
-            process.process.terminate()
+            if uid not in self.asked:  # once, as a kubelet does
+                self.asked.add(uid)
+                process.process.terminate()
         elif process.code() is not None and pod["status"]["phase"] not in ("Succeeded", "Failed"):
             self.tell(path, ended_status(process.code()))
         elif process.code() is not None and deleted:

@@ -7,10 +7,12 @@ from conftest import RunningServer
 from job_tools import client_of, finished, messages, wait_for
 from kubernetes_cluster import CACHE, COLLECTIONS, ControlPlane, subject_of
 from test_deploy_cluster import manifests
-from test_kubernetes_jobs import LONG
+from kubernetes_servers import LONG
 from test_slurm_jobs import QUICK, begin, step_of
 
 NAMESPACE = "training"
+# Rights that every account has.
+EVERYBODYS = {"authorization.k8s.io", "authentication.k8s.io", "certificates.k8s.io"}
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +44,12 @@ def start(qing, plane, tmp_path, monkeypatch):
     token.write_text(plane.token_of("qing-jobs", NAMESPACE))
     servers = []
 
-    def run(*options, trains=True):
+    def run(*options, trains=True, namespace=NAMESPACE):
         if trains and plane.kubelet is None:
             plane.run_pods(qing.binary, tmp_path / "volume")
         server = RunningServer(qing.binary, "--port", 0, "--state", state, "--job-runner", "kubernetes",
                                "--kubernetes-server", plane.url, "--kubernetes-token", token,
-                               "--kubernetes-authority", plane.authority.file, "--kubernetes-namespace", NAMESPACE,
+                               "--kubernetes-authority", plane.authority.file, "--kubernetes-namespace", namespace,
                                "--kubernetes-image", "qing:0.1.0", "--kubernetes-claim", "qing-state",
                                "--kubernetes-claim-path", "qing/state", "--kubernetes-service-account", "qing-training",
                                *options)  # fmt: skip
@@ -80,7 +82,7 @@ def test_the_account_may_do_what_the_server_does_and_nothing_more(plane):
     status, answer = plane.ask("POST", "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", review, token)
     assert status == 201, answer
     rules = {(rule["apiGroups"][0], rule["resources"][0]): set(rule["verbs"]) for rule in answer["status"]["resourceRules"]}
-    own = {key: verbs for key, verbs in rules.items() if key[0] not in ("authorization.k8s.io", "authentication.k8s.io")}
+    own = {key: verbs for key, verbs in rules.items() if key[0] not in EVERYBODYS}
     assert own == {("batch", "jobs"): {"create", "get", "delete"}, ("", "pods"): {"list"},
                    ("kubeflow.org", "mpijobs"): {"create", "get", "delete"}}  # fmt: skip
     for kind, namespace in [("Job", NAMESPACE), ("Job", "other"), ("Secret", NAMESPACE), ("Pod", "other"), ("Role", NAMESPACE)]:
@@ -186,7 +188,7 @@ def test_several_ranks_are_an_mpi_job(start, plane):
 
 
 def test_a_refusal_is_told(start, plane):
-    server = start("--kubernetes-namespace", "other", trains=False)
+    server = start(trains=False, namespace="other")
     client, job = begin(server, QUICK)
     done = finished(client, job)
     assert done.status == "failed" and done.error.code == "kubernetes_refused", done.error
