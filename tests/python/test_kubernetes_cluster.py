@@ -162,7 +162,7 @@ def test_a_quota_makes_jobs_wait(start, plane):
         server = start()  # at once: the quota's use may not be known yet
         client, job = begin(server, QUICK)
         wait_for(lambda: "exceeded quota" in server.logged())
-        assert "Kubernetes cannot be asked now. The server tries again." in messages(client, job)
+        wait_for(lambda: "Kubernetes cannot be asked now. The server tries again." in messages(client, job))
     finally:
         assert plane.ask("DELETE", path)[0] == 200
     done = finished(client, job)
