@@ -12,8 +12,8 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
-#include <qing/serve/client_exchange_detail.h>
 #include <qing/serve/common/json_writer.h>
+#include <qing/serve/http/exchange_detail.h>
 #include <qing/serve/http/retry_after.h>
 #include <qing/serve/registry/registry.h>
 
@@ -77,13 +77,22 @@ std::chrono::milliseconds wait_before(int attempt, const std::optional<std::chro
   return std::min(std::chrono::milliseconds(250) * (1 << std::min(attempt, 10)), std::chrono::milliseconds(8'000));
 }
 
+HttpPeer peer_of(const ClientOptions& options) {
+  return {.host = options.host,
+          .port = options.port,
+          .tls = options.tls,
+          .certificate_authority = options.certificate_authority,
+          .bearer = options.api_key,
+          .timeout = options.timeout};
+}
+
 // The body of the answer of status 200. `again`: whether a lost answer may be asked for once more.
 std::string send(const ClientOptions& options, const ClientRequest& request, bool again,
                  const std::function<void(std::string_view)>& sink = {}) {
   for (int attempt = 0;; ++attempt) {
     std::optional<ClientAnswer> answer;
     try {
-      answer = exchange(options, request, sink);
+      answer = exchange(peer_of(options), request, sink);
     } catch (const FinalError&) { throw; } catch (const IoError&) {
       if (!again || attempt >= options.max_retries) throw;
     }

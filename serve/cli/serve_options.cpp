@@ -8,7 +8,6 @@
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/shipped_model.h>
-#include <qing/serve/common/characters.h>
 #include <qing/serve/state/state.h>
 #include <qing/serve/tasks/task.h>
 
@@ -27,55 +26,6 @@ void add_log_client(CLI::App& command, RequestLogOptions& log) {
       ->default_str("off");
   command.add_flag("--trust-forwarded-for", log.trust_forwarded_for,
                    "Log the last address of X-Forwarded-For as the client's. The reverse proxy appends it");
-}
-
-// The options of trainings on a cluster. They count with --job-runner slurm alone.
-void add_slurm_options(CLI::App& command, ServeArguments& a) {
-  command
-      .add_option_function<std::string>(
-          "--job-runner", [&a](const std::string& runner) { a.runs_slurm = runner == "slurm"; },
-          "Runner of the trainings: local, processes of this machine, or slurm, jobs of a Slurm cluster, whose nodes "
-          "have the program and the state folder at the same paths")
-      ->check(CLI::IsMember({"local", "slurm"}))
-      ->type_name("RUNNER")
-      ->default_str("local");
-  command
-      .add_option(
-          "--slurm-partition", a.slurm.partitions,
-          "Slurm partition that a job may choose. Repeat it for several partitions. The first is that of jobs that "
-          "choose none")
-      ->allow_extra_args(false)
-      ->check([](const std::string& name) {
-        return has_only(name, is_alphanumeric, "-_.") && !name.empty()
-                   ? std::string()
-                   : "a partition has letters, digits, '-', '_', '.'";
-      })
-      ->type_name("NAME");
-  command
-      .add_option(
-          "--slurm-minutes", a.slurm.minutes,
-          "Time limit of a job of Slurm in minutes, unless the job asks for less. 0 means that of the partition")
-      ->check(number_from(0, 1e6))
-      ->capture_default_str();
-  command
-      .add_option("--slurm-ranks", a.slurm.ranks,
-                  "Number of ranks of a training by Slurm, unless the job asks for fewer")
-      ->check(number_from(1, 1024))
-      ->capture_default_str();
-  const std::map<std::string, SlurmLauncher> launchers = {
-      {"pmix", SlurmLauncher::pmix}, {"pmi2", SlurmLauncher::pmi2}, {"mpirun", SlurmLauncher::mpirun}};
-  command
-      .add_option_function<std::string>(
-          "--slurm-launcher", [&a, launchers](const std::string& name) { a.slurm.launcher = launchers.at(name); },
-          "Launcher of the ranks: srun with the interface pmix (Open MPI) or pmi2 (MPICH), or mpirun")
-      ->check(CLI::IsMember({"pmix", "pmi2", "mpirun"}))
-      ->type_name("NAME")
-      ->default_str("pmix");
-  command
-      .add_option("--slurm-option", a.slurm.options,
-                  "Further option of sbatch, such as --slurm-option=--account=NAME. Repeat it for several options")
-      ->allow_extra_args(false)
-      ->type_name("OPTION");
 }
 
 }  // namespace
@@ -103,7 +53,7 @@ void add_serve_options(CLI::App& command, ServeArguments& a) {
   add_count("--job-memory", a.jobs.limits.memory_mib, 1 << 30,
             "Address space of a job in MiB. 0 means half of the memory");
   add_count("--job-minutes", a.jobs.minutes, 1e6, "Longest training of a job in minutes. 0 means no limit");
-  add_slurm_options(command, a);
+  add_cluster_options(command, a.clusters);
   add_precision(&command, a.precision);
   command.add_option("--address", a.address, "Listen address")->capture_default_str();
   command.add_option("--port", a.port, "Listen port. 0 means any free port")
@@ -140,7 +90,7 @@ ServerOptions server_options(const ServeArguments& arguments) {
   options.port = arguments.port;
   options.state = arguments.state;
   options.jobs = arguments.jobs;
-  if (arguments.runs_slurm) options.jobs.slurm = arguments.slurm;
+  arguments.clusters.apply(options.jobs);
   options.keys_file = arguments.keys;
   options.allow_no_keys = arguments.allow_no_keys;
   options.webhook = arguments.webhook;

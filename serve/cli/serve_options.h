@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include <qing/serve/cli/cluster_options.h>
 #include <qing/serve/cli/state_option.h>
 #include <qing/serve/server.h>
 
@@ -19,8 +20,7 @@ struct ServeArguments {
   std::uint16_t port = 8080;
   std::filesystem::path state = default_state();
   JobOptions jobs = {.worker = "/proc/self/exe", .limits = {}};
-  bool runs_slurm = false;  ///< --job-runner slurm
-  SlurmOptions slurm = {};
+  ClusterArguments clusters = {};
   std::filesystem::path keys = {};
   bool allow_no_keys = false;
   WebhookOptions webhook = {};

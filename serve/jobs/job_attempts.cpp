@@ -16,7 +16,6 @@
 #include <qing/serve/jobs/job_progress.h>
 #include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/jobs/json_object_file.h>
-#include <qing/serve/jobs/slurm_worker.h>
 #include <qing/serve/registry/model_manifest.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -154,7 +153,7 @@ void JobRunner::train(Database& database, const TrainingJob& job, const JobLock&
   std::optional<WorkerEnd> end;
   try {
     end = attend(database, job, "train", lock);
-  } catch (const SlurmError& error) {
+  } catch (const ClusterError& error) {
     if (error.refused()) throw;
     return put_off(store, job, error);  // it is no attempt, since nothing was submitted
   }
@@ -163,22 +162,23 @@ void JobRunner::train(Database& database, const TrainingJob& job, const JobLock&
     store.add_attempt(job.id, spent.count(), false);
     return;
   }
-  // A stop of this server does not end a job of Slurm, so that its end is noted while the server stops, too.
-  const bool on_cluster = is_there(folder.cluster());
+  // A stop of this server does not end a job of a cluster, so that its end is noted while the server stops, too.
+  const bool on_cluster = folder.on_cluster();
   const bool done = end->code == kWorkerDone && end->signal == 0;
   const bool wanted = (on_cluster || !stopping()) && store.status(job.id) == JobStatus::kRunning;
-  // Slurm asks for a checkpoint when the time of its job is over. What is left is another job of Slurm.
+  // A cluster asks for a checkpoint when the time of its job is over, or its node is needed. What is left is another
+  // job of the cluster.
   const bool goes_on = wanted && on_cluster && end->code == kWorkerStopped && end->signal == 0 &&
                        gets_on(store, job, searched, search_progress(folder));
   store.add_attempt(job.id, spent.count(), wanted && !done && !goes_on);
   if (wanted && !goes_on) settle_end(database, job, *end, spent);
   // The last step: a server that is killed before it finds the end again.
-  forget_recorded(folder);
+  if (on_cluster) forget_end(folder);
 }
 
 void JobRunner::settle_end(Database& database, const TrainingJob& job, const WorkerEnd& end, milliseconds spent) {
   if (end.code == kWorkerDone && end.signal == 0) return finish(database, job);
-  const std::int64_t minutes = options_.slurm ? 0 : static_cast<std::int64_t>(options_.minutes);
+  const std::int64_t minutes = options_.on_cluster() ? 0 : static_cast<std::int64_t>(options_.minutes);
   if (minutes > 0 && !is_trained(job) && job.milliseconds + spent.count() >= minutes * 60'000) {
     JobStore(database).fail(
         job.id, {"time_limit",
@@ -206,7 +206,7 @@ std::optional<WorkerEnd> JobRunner::attend(Database& database, const TrainingJob
   };
   const auto begun = Clock::now();
   const std::unique_ptr<JobWorker> worker = worker_for(database, job, stage, lock);
-  // The time of a training that Slurm runs is Slurm's, which does not count the wait for a node.
+  // The time of a training on a cluster is the cluster's, which does not count the wait for a node.
   const auto limit = options_.minutes == 0 || is_trained(job) || worker->outlives_server()
                          ? Clock::time_point::max()
                          : begun + std::chrono::minutes(options_.minutes) - milliseconds(job.milliseconds);
@@ -258,10 +258,7 @@ void JobRunner::settle_failure(Database& database, const TrainingJob& job, const
     store.fail(job.id, error);
     return;
   }
-  JobEvent event;
-  event.level = "warn";
-  event.message = fmt::format("Attempt {} of {} failed: {}", failures, options_.attempts, error.message);
-  store.add_event(job.id, event);
+  store.tell(job.id, "warn", fmt::format("Attempt {} of {} failed: {}", failures, options_.attempts, error.message));
   pause(std::chrono::seconds(failures));
 }
 

@@ -34,11 +34,32 @@ struct SlurmOptions {
   std::chrono::seconds tool_time{60};     ///< for which one of Slurm's commands may run
 };
 
+/// How Kubernetes trains the jobs. What is left empty is taken from the service account of the server's pod.
+struct KubernetesOptions {
+  std::string server = {};                    ///< https URL of the API server
+  std::filesystem::path token = {};           ///< file, which is read for each request: tokens are replaced
+  std::filesystem::path authority = {};       ///< PEM file of the authorities that sign the API server's certificate
+  std::string name_space = {};                ///< of the jobs
+  std::string image = {};                     ///< with qing as /usr/local/bin/qing; must be given
+  std::string claim = {};                     ///< PersistentVolumeClaim with the state folder; must be given
+  std::string claim_path = {};                ///< of the state folder in the claim's volume; empty: its root
+  std::string service_account = {};           ///< of the trainings' pods; empty: the namespace's default
+  std::filesystem::path pod = {};             ///< file with a JSON Merge Patch of the pods' template; empty: none
+  size_t minutes = 0;                         ///< most of a training, and its own unless it asks for less; 0: no limit
+  size_t ranks = 1;                           ///< most of a training, and its own unless it asks for fewer
+  std::chrono::milliseconds look{2'000};      ///< between looks at a job
+  std::chrono::milliseconds timeout{30'000};  ///< of a request
+  /// For which a worker's end is waited for once its pod has ended: volumes of several machines show files late.
+  std::chrono::milliseconds settle{60'000};
+};
+
 struct JobOptions {
   std::filesystem::path worker;  ///< the program qing; empty: no job is accepted
   size_t at_once = 1;            ///< jobs that train at the same time; 0: no job is accepted
   WorkerLimits limits;
-  std::optional<SlurmOptions> slurm = {};   ///< trains the jobs; nothing: processes of this machine do
+  /// What trains the jobs. Without either, processes of this machine do. At most one is given.
+  std::optional<SlurmOptions> slurm = {};
+  std::optional<KubernetesOptions> kubernetes = {};
   size_t unfinished = 50;                   ///< jobs of a project that wait, train or are paused; 0: no limit
   size_t minutes = 0;                       ///< of training, for one job; above: it fails. 0: no limit
   size_t attempts = 3;                      ///< of a job whose worker is killed or cannot read or write; then it fails
@@ -48,6 +69,8 @@ struct JobOptions {
   /// From the first failure to finish a job whose model is trained to the last attempt. The job fails then, and its
   /// folder keeps the model.
   std::chrono::milliseconds finish_within = std::chrono::hours(24);
+
+  bool on_cluster() const { return slurm || kubernetes; }
 };
 
 }  // namespace qing::serve

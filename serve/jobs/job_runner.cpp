@@ -9,7 +9,7 @@
 
 #include <qing/serve/common/log.h>
 #include <qing/serve/jobs/job_json.h>
-#include <qing/serve/jobs/slurm_worker.h>
+#include <qing/serve/jobs/kubernetes_api.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/folders.h>
@@ -61,6 +61,7 @@ void keep_log(const JobFolder& folder) {
 
 JobRunner::JobRunner(std::shared_ptr<const State> state, std::shared_ptr<Registry> registry, JobOptions options)
     : state_(std::move(state)), registry_(std::move(registry)), options_(std::move(options)), owners_(state_) {
+  if (options_.kubernetes && accepts_jobs()) check_kubernetes(*options_.kubernetes);
   owners_.refresh();
 }
 
@@ -111,8 +112,8 @@ void JobRunner::remove_finished(Database& database) {
 bool JobRunner::remove_work(Database& database, const std::string& id) {
   const JobFolder folder(*state_, id);
   const std::optional<TrainingJob> job = JobStore(database).find(id);
-  // A server was stopped before Slurm had ended the training.
-  cancel_recorded(folder, Slurm(options_.slurm.value_or(SlurmOptions{}), [this] { return stopping(); }));
+  // A server was stopped before the cluster had ended the training.
+  cancel_on_cluster(folder);
   {
     const std::lock_guard lock(mutex_);
     unasked_.erase(id);

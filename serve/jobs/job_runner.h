@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -15,10 +16,10 @@
 
 #include <qing/serve/common/database.h>
 #include <qing/serve/http/body_stream.h>
+#include <qing/serve/jobs/cluster_error.h>
 #include <qing/serve/jobs/job_options.h>
 #include <qing/serve/jobs/job_store.h>
 #include <qing/serve/jobs/model_owners.h>
-#include <qing/serve/jobs/slurm.h>
 #include <qing/serve/jobs/worker_process.h>
 #include <qing/serve/registry/registry.h>
 #include <qing/serve/state/state.h>
@@ -34,7 +35,7 @@ class JobRunner {
   static constexpr size_t kMostLog = size_t{1} << 16;  ///< bytes of the log
 
   /// Models of finished jobs are served by `registry`, whose second root is State::models(). Reads whose they are:
-  /// IoError, DataError.
+  /// IoError, DataError. Throws as check_kubernetes() for options of Kubernetes.
   JobRunner(std::shared_ptr<const State> state, std::shared_ptr<Registry> registry, JobOptions options);
   /// Stops, as stop() does.
   ~JobRunner();
@@ -49,8 +50,7 @@ class JobRunner {
   bool accepts_jobs() const { return !options_.worker.empty() && options_.at_once > 0; }
   /// How many unfinished jobs a project may have; 0: any number.
   size_t most_unfinished() const { return options_.unfinished; }
-  /// How Slurm trains the jobs; null if processes of this machine do.
-  const SlurmOptions* slurm() const { return options_.slurm ? &*options_.slurm : nullptr; }
+  const JobOptions& options() const { return options_; }
   /// Looks for new jobs at once.
   void wake();
   /// Writes the job's events after number `after` to the stream as server-sent events, until the job is final.
@@ -82,6 +82,10 @@ class JobRunner {
   void train(Database& database, const TrainingJob& job, const JobLock& lock);
   std::unique_ptr<JobWorker> worker_for(Database& database, const TrainingJob& job, const std::string& stage,
                                         const JobLock& lock);
+  std::unique_ptr<JobWorker> cluster_worker_for(Database& database, const TrainingJob& job,
+                                                const std::function<void()>& tell_goes_on);
+  void cancel_on_cluster(const JobFolder& folder);
+  void forget_end(const JobFolder& folder);
   std::optional<WorkerEnd> attend(Database& database, const TrainingJob& job, const std::string& stage,
                                   const JobLock& lock);
   void settle_end(Database& database, const TrainingJob& job, const WorkerEnd& end, std::chrono::milliseconds spent);
@@ -89,7 +93,7 @@ class JobRunner {
   void finish(Database& database, TrainingJob job);
   bool is_trained(const TrainingJob& job) const;
   bool rest(JobStore& store, const TrainingJob& job);
-  void put_off(JobStore& store, const TrainingJob& job, const SlurmError& error);
+  void put_off(JobStore& store, const TrainingJob& job, const ClusterError& error);
   void give_up(Database& database, const TrainingJob& job, JobError error);
   bool rests(const std::string& id);
   void watch();
@@ -112,7 +116,7 @@ class JobRunner {
   bool stopping_ = false;
   std::list<Follower> followers_;         // moved out while they are fed
   std::map<std::string, Rest> rests_;     // of trained jobs that could not be finished yet, by id
-  std::map<std::string, Rest> unasked_;   // of jobs that could not be given to Slurm yet, by id
+  std::map<std::string, Rest> unasked_;   // of jobs that no cluster could be given yet, by id
   std::map<std::string, Rest> unshared_;  // of models that could not be loaded, by name; for watch() alone
   /// When watch() looks at the folder of a finished job again.
   std::map<std::string, std::chrono::steady_clock::time_point> kept_;

@@ -202,7 +202,10 @@ void JobStore::insert_event(const std::string& id, const JobEvent& event) {
   insert.run();
 }
 
-void JobStore::add_event(const std::string& id, const JobEvent& event) {
+void JobStore::tell(const std::string& id, const std::string& level, const std::string& message) {
+  JobEvent event;
+  event.level = level;
+  event.message = message;
   Transaction transaction(database_);
   insert_event(id, event);
   transaction.commit();

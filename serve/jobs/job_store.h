@@ -64,7 +64,8 @@ class JobStore {
   Page<JobEvent> events(const std::string& id, std::int64_t before, std::int64_t limit);
   /// The oldest first, those after number `after`.
   std::vector<JobEvent> events_after(const std::string& id, std::int64_t after, std::int64_t limit);
-  void add_event(const std::string& id, const JobEvent& event);
+  /// Adds an event: a level as JobEvent has it, and a message.
+  void tell(const std::string& id, const std::string& level, const std::string& message);
   /// When the job got its first event with this message, in seconds since 1970; 0 without one.
   std::int64_t first_event(const std::string& id, const std::string& message);
 

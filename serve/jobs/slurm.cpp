@@ -103,10 +103,9 @@ SlurmLook seen_as(std::string word) { return {slurm_state(word), std::move(word)
 }  // namespace
 
 SlurmError::SlurmError(std::string command, const std::string& printed, bool refused)
-    : IoError(fmt::format("{}: {}", command, shown_error(printed))),
+    : ClusterError(fmt::format("{}: {}", command, shown_error(printed)), refused),
       command_(std::move(command)),
-      printed_(shown_error(printed)),
-      refused_(refused) {}
+      printed_(shown_error(printed)) {}
 
 std::vector<std::string> sbatch_words(const SlurmTask& task, const SlurmOptions& options) {
   std::string log = task.log.string();

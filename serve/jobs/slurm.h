@@ -10,24 +10,23 @@
 #include <utility>
 #include <vector>
 
+#include <qing/serve/jobs/cluster_error.h>
 #include <qing/serve/jobs/job_options.h>
-#include <qing/tensor/errors.h>
 
 namespace qing::serve {
 
-/// One of Slurm's commands failed. what() has the command and what it printed on stderr.
-class SlurmError : public IoError {
+/// One of Slurm's commands failed. what() has the command and what it printed on stderr. It is no refusal when the
+/// command could not run, took too long, did not reach Slurm or asked for something else than a job.
+class SlurmError : public ClusterError {
  public:
   SlurmError(std::string command, const std::string& printed, bool refused = false);
   const std::string& command() const { return command_; }  ///< "sbatch"
   const std::string& printed() const { return printed_; }  ///< on stderr, without blanks around, at most 1000 bytes
-  /// Whether Slurm was reached and did not take a job. Else the command could not run, took too long, did not reach
-  /// Slurm or asked for something else.
-  bool refused() const { return refused_; }
+  const char* cluster() const override { return "Slurm"; }
+  const char* code() const override { return "slurm_refused"; }
 
  private:
   std::string command_, printed_;
-  bool refused_;
 };
 
 /// A training that Slurm is to run.

@@ -47,12 +47,4 @@ class SlurmWorker : public JobWorker {
 /// Cancels the job of Slurm that the folder's record names, if there is one. SlurmError, IoError, DataError.
 void cancel_recorded(const JobFolder& folder, const Slurm& slurm);
 
-/// Removes the record of a job of Slurm that has ended, so that the next attempt is another job of Slurm. The server
-/// calls it once it has noted the end: a server that stops before finds the end again. IoError.
-void forget_recorded(const JobFolder& folder);
-
-/// Writes end.json, with the number of the job of Slurm that this process belongs to, for a worker on a cluster.
-/// IoError.
-void record_end(const JobFolder& folder, int code);
-
 }  // namespace qing::serve

@@ -262,7 +262,8 @@ void prepare_training(const JobFolder& folder) {
                                           task.at("hyperparameters").as_object());
   for (const auto& [name, value] : chosen.options) add(settings, name, {value});
   for (const auto& [name, values] : options) {
-    if (name == "labels" || name == kSearchOption || name == kSlurmOption || chosen.options.contains(std::string(name)))
+    if (name == "labels" || name == kSearchOption || name == kSlurmOption || name == kKubernetesOption ||
+        chosen.options.contains(std::string(name)))
       continue;
     const optim::TrainOption* row = requested_option(name);
     add(settings, std::string(name), json::value_to<std::vector<std::string>>(values), row != nullptr && is_text(*row));

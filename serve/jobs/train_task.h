@@ -30,9 +30,9 @@ std::vector<std::string> run_option_texts(std::string_view name, const boost::js
 inline constexpr std::string_view kSearchOption = "search";
 std::vector<std::string> search_texts(const boost::json::value& value);
 
-/// The other option that is no option of `qing train`: what the job asks of Slurm (slurm_task.h). Its value is an
-/// object with "ranks", "partition" and "minutes", each of which may be left out.
-inline constexpr std::string_view kSlurmOption = "slurm";
+/// The other options that are no options of `qing train`: what the job asks of a cluster (cluster_wishes.h). The value
+/// is an object with "ranks", "minutes" and, of Slurm, "partition", each of which may be left out.
+inline constexpr std::string_view kSlurmOption = "slurm", kKubernetesOption = "kubernetes";
 
 /// Reads the files of the job's task and writes train.toml, the data and plan.json into its folder:
 /// - data.jsonl and dev.jsonl. Without a validation file, a tenth of the texts validates, chosen by their hash.

@@ -51,6 +51,8 @@ bool is_final(JobStatus status) {
   return status == JobStatus::kSucceeded || status == JobStatus::kFailed || status == JobStatus::kCancelled;
 }
 
+bool JobFolder::on_cluster() const { return is_there(slurm()) || is_there(kubernetes()); }
+
 bool JobFolder::has_log() const {
   std::error_code none;
   const std::uintmax_t bytes = std::filesystem::file_size(log(), none);

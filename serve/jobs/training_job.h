@@ -57,12 +57,14 @@ struct JobFolder {
   explicit JobFolder(std::filesystem::path folder) : path(std::move(folder)) {}
 
   std::filesystem::path path;
-  std::filesystem::path task() const { return path / "task.json"; }        ///< what the worker is to do
-  std::filesystem::path plan() const { return path / "plan.json"; }        ///< what validation has found
-  std::filesystem::path options() const { return path / "train.toml"; }    ///< for qing train
-  std::filesystem::path search() const { return path / "search.json"; }    ///< scores of a search for settings
-  std::filesystem::path error() const { return path / "error.json"; }      ///< why the worker has failed
-  std::filesystem::path cluster() const { return path / "slurm.json"; }    ///< the job of Slurm that trains
+  std::filesystem::path task() const { return path / "task.json"; }              ///< what the worker is to do
+  std::filesystem::path plan() const { return path / "plan.json"; }              ///< what validation has found
+  std::filesystem::path options() const { return path / "train.toml"; }          ///< for qing train
+  std::filesystem::path search() const { return path / "search.json"; }          ///< scores of a search for settings
+  std::filesystem::path error() const { return path / "error.json"; }            ///< why the worker has failed
+  std::filesystem::path slurm() const { return path / "slurm.json"; }            ///< the job of Slurm that trains
+  std::filesystem::path kubernetes() const { return path / "kubernetes.json"; }  ///< the Job of Kubernetes that trains
+  bool on_cluster() const;  ///< whether a cluster trains the job, or has trained it and its end is not noted yet
   std::filesystem::path end() const { return path / "end.json"; }          ///< how a worker on a cluster has ended
   std::filesystem::path outcome() const { return path / "outcome.json"; }  ///< written when all else is
   std::filesystem::path model() const { return path / "model"; }

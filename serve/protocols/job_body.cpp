@@ -10,8 +10,8 @@
 #include <boost/json.hpp>
 
 #include <qing/serve/common/sha256.h>
+#include <qing/serve/jobs/cluster_wishes.h>
 #include <qing/serve/jobs/job_runner.h>
-#include <qing/serve/jobs/slurm_task.h>
 #include <qing/serve/jobs/train_task.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/tensor/errors.h>
@@ -104,7 +104,7 @@ json::object hyperparameters_of(const json::object& object) {
 
 // Options of `qing train` among the members of a body, each as the texts of its values.
 json::object options_of(const json::object& object, const std::vector<std::string_view>& other_members,
-                        const SlurmOptions* slurm) {
+                        const JobOptions& server) {
   json::object options;
   for (const auto& [key, value] : object) {
     const std::string_view name(key.data(), key.size());
@@ -114,8 +114,8 @@ json::object options_of(const json::object& object, const std::vector<std::strin
         options[name] = json::value_from(search_texts(value));
         continue;
       }
-      if (name == kSlurmOption) {
-        options[name] = json::value_from(slurm_texts(value, slurm));
+      if (name == kSlurmOption || name == kKubernetesOption) {
+        options[name] = json::value_from(cluster_texts(name, value, server));
         continue;
       }
       const optim::TrainOption* const option = requested_option(name);
@@ -129,9 +129,12 @@ json::object options_of(const json::object& object, const std::vector<std::strin
           json::value_from(option == nullptr ? run_option_texts(name, value) : option_texts(*option, value));
     } catch (const ValueError& error) { refuse_field(error.what()); }
   }
-  const json::value* given = options.if_contains(kSlurmOption);
-  if (given != nullptr && options.contains(kSearchOption) && !given->at(0).as_string().empty() && given->at(0) != "1") {
-    refuse_field("search: its trainings have one rank; leave ranks of slurm out, or search");
+  for (const std::string_view cluster : {kSlurmOption, kKubernetesOption}) {
+    const json::value* given = options.if_contains(cluster);
+    if (given == nullptr || !options.contains(kSearchOption)) continue;
+    if (!given->at(0).as_string().empty() && given->at(0) != "1") {
+      refuse_field(fmt::format("search: its trainings have one rank; leave ranks of {} out, or search", cluster));
+    }
   }
   return options;
 }
@@ -147,8 +150,8 @@ NewJob read_new_job(const Service& service, const std::string& body, const std::
   NewJob made;
   TrainingJob& job = made.job;
   if (all_options) {
-    job.options =
-        json::serialize(options_of(object, known, service.jobs() == nullptr ? nullptr : service.jobs()->slurm()));
+    job.options = json::serialize(
+        options_of(object, known, service.jobs() == nullptr ? JobOptions{} : service.jobs()->options()));
   } else {
     check_members(object, "",
                   {"model", "training_file", "validation_file", "suffix", "seed", "metadata", "hyperparameters",

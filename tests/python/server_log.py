@@ -32,6 +32,8 @@ EVENTS = {
     "alias_not_loaded": {"alias": NAME, **MODEL, "error": REASON},
     "folder_not_read": {"folder": REASON, "error": REASON},
     "folder_not_served": {"folder": r"[^\x00-\x1f]{1,255}", "error": REASON},  # any folder name
+    "kubernetes_not_asked": {"object": NAME, "error": REASON},
+    "kubernetes_pod_waits": {"object": NAME, "reason": NAME, "message": r"[ -~]{0,310}"},
     "slurm_not_asked": {"slurm_job": r"\d{1,12}", "error": REASON},
     "state_not_written": {"error": REASON},
     "predict_failed": {"error": r"[A-Za-z_]+"},

@@ -9,46 +9,19 @@ import urllib.request
 
 import pytest
 from conftest import ROOT, ask, program
+from kubernetes_types import faults
 
 DEPLOY = ROOT / "serve/deploy"
 
 
-def manifests():
+def manifests(file="kubernetes.yaml"):
     yaml = pytest.importorskip("yaml")
-    return list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
+    return list(yaml.safe_load_all((DEPLOY / file).read_text()))
 
 
-def manifest(kind):
-    (found,) = [one for one in manifests() if one["kind"] == kind]
+def manifest(kind, file="kubernetes.yaml"):
+    (found,) = [one for one in manifests(file) if one["kind"] == kind]
     return found
-
-
-def faults(value, type_name, where):
-    """What is wrong with a value by the OpenAPI types of the Kubernetes client: unknown and missing fields, other types."""
-    client = pytest.importorskip("kubernetes.client")
-    if inner := re.fullmatch(r"[Ll]ist\[(.*)\]", type_name):
-        if not isinstance(value, list):
-            return [f"{where}: must be a list"]
-        return [fault for i, one in enumerate(value) for fault in faults(one, inner[1], f"{where}[{i}]")]
-    if inner := re.fullmatch(r"[Dd]ict[(\[]str, (.*)[)\]]", type_name):
-        if not isinstance(value, dict):
-            return [f"{where}: must be a map"]
-        return [fault for key, one in value.items() for fault in faults(one, inner[1], f"{where}.{key}")]
-    plain = {"str": str, "int": int, "bool": bool, "float": (int, float), "object": object, "datetime": str}
-    if type_name in plain:
-        right = isinstance(value, plain[type_name]) and (type_name == "bool" or not isinstance(value, bool) or type_name == "object")
-        return [] if right else [f"{where}: must be {type_name}, not {value!r}"]
-    model = getattr(client, type_name)
-    if not isinstance(value, dict):
-        return [f"{where}: must be an object of {type_name}"]
-    names = {sent: own for own, sent in model.attribute_map.items()}
-    found = [f"{where}: has no field {key}" for key in value if key not in names]
-    given = {names[key]: one for key, one in value.items() if key in names}
-    try:
-        model(**given)  # refuses missing fields and values that no list of values has
-    except ValueError as error:
-        found.append(f"{where}: {error}")
-    return found + [fault for own, one in given.items() for fault in faults(one, model.openapi_types[own], f"{where}.{own}")]
 
 
 TYPES = {
@@ -58,15 +31,36 @@ TYPES = {
     "PodDisruptionBudget": ("policy/v1", "V1PodDisruptionBudget"),
     "HorizontalPodAutoscaler": ("autoscaling/v2", "V2HorizontalPodAutoscaler"),
     "NetworkPolicy": ("networking.k8s.io/v1", "V1NetworkPolicy"),
+    "ServiceAccount": ("v1", "V1ServiceAccount"),
+    "Role": ("rbac.authorization.k8s.io/v1", "V1Role"),
+    "RoleBinding": ("rbac.authorization.k8s.io/v1", "V1RoleBinding"),
 }
 
 
 def test_the_manifests_are_what_kubernetes_takes():
-    found = {one["kind"]: one for one in manifests()}
-    assert found.keys() == TYPES.keys()
-    for kind, (version, type_name) in TYPES.items():
-        assert found[kind]["apiVersion"] == version
-        assert faults(found[kind], type_name, kind) == []
+    found = manifests() + manifests("kubernetes-jobs.yaml")
+    assert {one["kind"] for one in found} == TYPES.keys()
+    for one in found:
+        version, type_name = TYPES[one["kind"]]
+        assert one["apiVersion"] == version
+        assert faults(one, type_name, one["kind"]) == []
+
+
+def test_the_server_of_jobs_names_what_its_manifest_has(qing):
+    file = "kubernetes-jobs.yaml"
+    pod = manifest("Deployment", file)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    env = {one["name"].removeprefix("QING_SERVE_").lower().replace("_", "-"): one["value"] for one in container["env"]}
+    accounts = {one["metadata"]["name"] for one in manifests(file) if one["kind"] == "ServiceAccount"}
+    assert {pod["serviceAccountName"], env["kubernetes-service-account"]} == accounts
+    assert [one["name"] for one in manifest("RoleBinding", file)["subjects"]] == [pod["serviceAccountName"]]
+    assert env["kubernetes-claim"] == manifest("PersistentVolumeClaim", file)["metadata"]["name"]
+    claims = {one["persistentVolumeClaim"]["claimName"] for one in pod["volumes"] if "persistentVolumeClaim" in one}
+    assert claims == {env["kubernetes-claim"]}
+    assert {one["mountPath"] for one in container["volumeMounts"] if one["name"] == "state"} == {env["state"]}
+    assert manifest("Deployment", file)["spec"]["strategy"] == {"type": "Recreate"}
+    help_text = qing("serve", "--help").stdout
+    assert all(f"--{name} " in help_text for name in env), env
 
 
 def test_the_check_of_manifests_sees_what_is_wrong():

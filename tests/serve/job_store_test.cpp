@@ -129,8 +129,8 @@ TEST_F(JobStoreTest, MetadataFiltersWholeValues) {
 
 TEST_F(JobStoreTest, EventsCountUpInEachJob) {
   const TrainingJob job = make(), other = make();
-  store.add_event(other.id, {});
-  for (int i = 0; i < 3; ++i) store.add_event(job.id, {.message = std::to_string(i)});
+  store.tell(other.id, "info", "");
+  for (int i = 0; i < 3; ++i) store.tell(job.id, "info", std::to_string(i));
   const auto page = store.events(job.id, 0, 2);
   EXPECT_TRUE(page.more);
   ASSERT_EQ(page.items.size(), 2U);

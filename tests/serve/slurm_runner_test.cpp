@@ -36,7 +36,7 @@ class SlurmRunner : public JobRunnerTest {
               fmt::format("cat > /dev/null\n"
                           "for word in \"$@\"; do case $word in --chdir=*) cd \"${{word#*=}}\";; esac; done\n"
                           "echo x >> '{0}'; n=$(wc -l < '{0}')\n"
-                          "end() {{ echo \"{{\\\"slurm_job\\\":\\\"$n\\\",\\\"code\\\":$1}}\" > end.json; }}\n"
+                          "end() {{ echo \"{{\\\"cluster_job\\\":\\\"$n\\\",\\\"code\\\":$1}}\" > end.json; }}\n"
                           "done_training() {{ rm -rf model; cp -r '{1}' model; echo step,loss > results.csv\n"
                           "  echo '{{\"trained_tokens\":5}}' > outcome.json; end 0; }}\n"
                           "step() {{ mkdir -p \"$1/run\"; echo '{{\"type\":\"step\",\"step\":'$2',\"loss\":1,"
@@ -67,7 +67,7 @@ TEST_F(SlurmRunner, AnEndIsNotedOnceWhenTheServerStopsMeanwhile) {
   submit_to("");
   const TrainingJob job = add("stopped");
   start();
-  wait([&] { return is_there(JobFolder(work_folder(job)).cluster()); });
+  wait([&] { return is_there(JobFolder(work_folder(job)).slurm()); });
   // squeue answers that the job was cancelled while the server stops.
   tools.say("squeue", fmt::format("echo x > '{}'; sleep 0.5; echo CANCELLED", at("asked")));
   wait([&] { return is_there(at("asked")); });

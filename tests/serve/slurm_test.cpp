@@ -12,6 +12,8 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include <qing/serve/jobs/cluster_record.h>
+#include <qing/serve/jobs/cluster_wishes.h>
 #include <qing/serve/jobs/json_object_file.h>
 #include <qing/serve/jobs/slurm.h>
 #include <qing/serve/jobs/slurm_task.h>
@@ -157,7 +159,7 @@ TEST(Slurm, AWorkerEndsWithWhatItLeftOrWithTheStateOfItsJob) {
   EXPECT_EQ(again.poll()->code, kWorkerFailed);
   EXPECT_EQ(text_member_of(read_object_file(folder.error()), "code"), "memory_limit");
   // A server that stops before it has noted the end finds the same end again, and submits nothing.
-  EXPECT_TRUE(is_there(folder.cluster()));
+  EXPECT_TRUE(is_there(folder.slurm()));
   told.clear();
   SlurmWorker unnoted = begin();
   EXPECT_EQ(unnoted.poll()->code, kWorkerFailed);
@@ -170,19 +172,19 @@ TEST(Slurm, AWorkerEndsWithWhatItLeftOrWithTheStateOfItsJob) {
   SlurmWorker third = begin();
   EXPECT_FALSE(is_there(folder.error())) << "the reason of an earlier attempt stays";
   ::setenv("SLURM_JOB_ID", "12", 1);
-  record_end(folder, kWorkerStopped);
+  record_end(folder, kWorkerStopped, {});
   EXPECT_EQ(third.poll()->code, kWorkerStopped);
   forget_recorded(folder);
   SlurmWorker fourth = begin();
   ::setenv("SLURM_JOB_ID", "11", 1);
-  record_end(folder, kWorkerDone);
+  record_end(folder, kWorkerDone, {});
   EXPECT_EQ(fourth.poll()->code, kWorkerFaulted);
   forget_recorded(folder);
   // scancel asks for a checkpoint, and the training must not go on then.
   tools.say("squeue", "case \"$*\" in *--name*) ;; *) echo CANCELLED;; esac");
   SlurmWorker fifth = begin();
   ::setenv("SLURM_JOB_ID", "12", 1);
-  record_end(folder, kWorkerStopped);
+  record_end(folder, kWorkerStopped, {});
   ::unsetenv("SLURM_JOB_ID");
   EXPECT_EQ(fifth.poll()->code, kWorkerFailed);
   EXPECT_EQ(text_member_of(read_object_file(folder.error()), "code"), "slurm_cancelled");
@@ -213,15 +215,18 @@ TEST(Slurm, StopsAtACheckpointAndCancelsWhatWaits) {
 TEST(Slurm, RequestsStayWithinTheOptions) {
   const SlurmOptions allowed{.partitions = {"short", "long"}, .minutes = 60, .ranks = 4};
   using Texts = std::vector<std::string>;
-  EXPECT_EQ(slurm_texts(json::parse(R"({"ranks":2,"partition":"long","minutes":5})"), &allowed),
-            (Texts{"2", "long", "5"}));
-  EXPECT_EQ(slurm_texts(json::parse("{}"), &allowed), (Texts{"", "", ""}));
+  JobOptions server;
+  server.slurm = allowed;
+  const auto texts = [&](const char* value) { return cluster_texts("slurm", json::parse(value), server); };
+  EXPECT_EQ(texts(R"({"ranks":2,"partition":"long","minutes":5})"), (Texts{"2", "long", "5"}));
+  EXPECT_EQ(texts("{}"), (Texts{"", "", ""}));
   for (const char* bad : {R"({"ranks":5})", R"({"ranks":0})", R"({"ranks":1.5})", R"({"minutes":61})", R"({"x":1})",
                           "2", R"({"partition":"--x"})", R"({"partition":3})"}) {
-    EXPECT_THROW(slurm_texts(json::parse(bad), &allowed), ValueError) << bad;
+    EXPECT_THROW(texts(bad), ValueError) << bad;
   }
-  EXPECT_THROW(slurm_texts(json::parse("{}"), nullptr), ValueError);
-  EXPECT_THROW(slurm_texts(json::parse(R"({"partition":"x"})"), &allowed), ValueError);
+  EXPECT_THROW(cluster_texts("slurm", json::parse("{}"), {}), ValueError) << "this machine trains";
+  EXPECT_THROW(cluster_texts("kubernetes", json::parse("{}"), server), ValueError) << "another cluster trains";
+  EXPECT_THROW(texts(R"({"partition":"x"})"), ValueError);
   TrainingJob job{.id = "ftjob-1", .model = "m"};
   const JobFolder folder(fs::path("/state/jobs/ftjob-1"));
   SlurmTask task = slurm_task(job, folder, "/proc/self/exe", {}, allowed);

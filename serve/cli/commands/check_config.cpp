@@ -44,6 +44,11 @@ class ConfigCheck {
       options.webhook = all.webhook;
       if (!all.webhook.url.empty()) options.state = all.state;
     });
+    check({"job-runner", "kubernetes-image", "kubernetes-claim", "kubernetes-server", "state"},
+          [&](ServerOptions& options) {
+            options.jobs = all.jobs;
+            if (all.jobs.kubernetes) options.state = all.state;
+          });
     check({"cors-origin"}, [&](ServerOptions& options) { options.site.cors_origins = all.site.cors_origins; });
     check({"base-path"}, [&](ServerOptions& options) { options.site.base_path = all.site.base_path; });
   }

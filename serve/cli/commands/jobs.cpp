@@ -30,7 +30,7 @@ struct JobsArguments {
   std::string id, training_file, validation_file, model = "scratch", suffix;
   std::vector<std::string> options;  ///< NAME=VALUE
   std::string runner, partition;     ///< empty: the server's
-  int64_t ranks = 0, minutes = 0;    ///< of Slurm; 0: the server's
+  int64_t ranks = 0, minutes = 0;    ///< of a cluster; 0: the server's
   bool json = false;
 };
 
@@ -76,23 +76,26 @@ json::value value_of(const std::string& text) {
   return list;
 }
 
-// What Slurm is asked for. Nothing for the server's own choice.
-void add_slurm(const JobsArguments& a, json::object& body) {
+// What a cluster is asked for. Nothing for the server's own choice.
+void add_cluster(const JobsArguments& a, json::object& body) {
   const bool asks = a.ranks > 0 || a.minutes > 0 || !a.partition.empty();
-  if (asks && a.runner != "slurm") throw UsageError("--ranks, --partition and --minutes need --runner slurm");
-  if (a.runner != "slurm") return;
-  json::object slurm;
-  if (a.ranks > 0) slurm["ranks"] = a.ranks;
-  if (a.minutes > 0) slurm["minutes"] = a.minutes;
-  if (!a.partition.empty()) slurm["partition"] = a.partition;
-  body["slurm"] = std::move(slurm);
+  if (asks && a.runner.empty()) {
+    throw UsageError("--ranks, --partition and --minutes need --runner slurm or --runner kubernetes");
+  }
+  if (!a.partition.empty() && a.runner != "slurm") throw UsageError("--partition needs --runner slurm");
+  if (a.runner.empty()) return;
+  json::object wishes;
+  if (a.ranks > 0) wishes["ranks"] = a.ranks;
+  if (a.minutes > 0) wishes["minutes"] = a.minutes;
+  if (!a.partition.empty()) wishes["partition"] = a.partition;
+  body[a.runner] = std::move(wishes);
 }
 
 void run_create(const JobsArguments& a) {
   json::object body{{"model", a.model}, {"training_file", a.training_file}};
   if (!a.validation_file.empty()) body["validation_file"] = a.validation_file;
   if (!a.suffix.empty()) body["suffix"] = a.suffix;
-  add_slurm(a, body);
+  add_cluster(a, body);
   for (const std::string& option : a.options) {
     const size_t equals = option.find('=');
     if (equals == option.npos || equals == 0)
@@ -194,13 +197,13 @@ void add_jobs(CommandLine& line) {
   create
       ->add_option(
           "--runner", a->runner,
-          "Runner that the training needs: slurm is refused by a server without --job-runner slurm. The default "
-          "is the server's")
-      ->check(CLI::IsMember({"slurm"}))
+          "Runner that the training needs, slurm or kubernetes. A server with another --job-runner refuses it. The "
+          "default is the server's")
+      ->check(CLI::IsMember({"slurm", "kubernetes"}))
       ->type_name("RUNNER");
-  create->add_option("--ranks", a->ranks, "Number of ranks of a training by Slurm")->check(number_from(1, 1024));
+  create->add_option("--ranks", a->ranks, "Number of ranks of a training on a cluster")->check(number_from(1, 1024));
   create->add_option("--partition", a->partition, "Slurm partition, one of those that the server allows");
-  create->add_option("--minutes", a->minutes, "Time limit by Slurm in minutes")->check(number_from(1, 1e6));
+  create->add_option("--minutes", a->minutes, "Time limit on a cluster in minutes")->check(number_from(1, 1e6));
   create
       ->add_option("--set", a->options,
                    "Option of qing train as NAME=VALUE, such as epochs=3. Repeat it for several options")

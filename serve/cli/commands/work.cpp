@@ -1,10 +1,13 @@
 // `qing work`, which a server starts for each stage of a job. It is no command for people, so that the help is silent
 // about it.
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <new>
@@ -20,9 +23,9 @@
 #include <qing/serve/cli/training_ranks.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
+#include <qing/serve/jobs/cluster_record.h>
 #include <qing/serve/jobs/json_object_file.h>
 #include <qing/serve/jobs/setting_search.h>
-#include <qing/serve/jobs/slurm_worker.h>
 #include <qing/serve/jobs/task_error.h>
 #include <qing/serve/jobs/train_task.h>
 #include <qing/serve/jobs/worker_process.h>
@@ -40,7 +43,9 @@ struct WorkArguments {
   std::string stage;
   std::filesystem::path folder;
   pid_t parent = 0;
-  bool detached = false;  ///< on a node of a cluster, without the server
+  bool detached = false;           ///< on a node of a cluster, without the server
+  std::filesystem::path log = {};  ///< of a detached worker; empty: its launcher's
+  std::string cluster_job = {};    ///< that a detached worker belongs to; empty: that of Slurm
   WorkerLimits limits;
 };
 
@@ -175,9 +180,20 @@ int run_stage(const WorkArguments& arguments, const JobFolder& folder) {
   } catch (...) { return settle_error(folder); }
 }
 
+// What a worker prints may hold texts of users. It goes to a file of the job, which is theirs alone, and to no log of a
+// cluster.
+void print_to(const std::filesystem::path& log) {
+  const int file = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (file < 0) throw IoError(fmt::format("{}: cannot be opened: {}", log.string(), std::strerror(errno)));
+  ::dup2(file, STDOUT_FILENO);
+  ::dup2(file, STDERR_FILENO);
+  ::close(file);
+}
+
 int work(const WorkArguments& arguments) {
   if (arguments.detached) {
     ::umask(0077);
+    if (!arguments.log.empty()) print_to(arguments.log);
   } else {
     limit_worker(arguments.limits, arguments.parent);
   }
@@ -185,13 +201,13 @@ int work(const WorkArguments& arguments) {
   std::filesystem::current_path(arguments.folder);
   const JobFolder folder(std::filesystem::path("."));
   if (!arguments.detached) return run_stage(arguments, folder);
-  on_rank_failure([folder] {
+  on_rank_failure([folder, id = arguments.cluster_job] {
     const int code = settle_error(folder);
-    record_end(folder, code);
+    record_end(folder, code, id);
     return code;
   });
   const int code = run_stage(arguments, folder);
-  if (code != kWorkerDone || is_first_rank()) record_end(folder, code);
+  if (code != kWorkerDone || is_first_rank()) record_end(folder, code, arguments.cluster_job);
   return code;
 }
 
@@ -204,6 +220,8 @@ void add_work(CommandLine& line) {
   command->add_option("--folder", a->folder, "Folder of the job")->required();
   command->add_option("--parent", a->parent, "Process of the server");
   command->add_flag("--detached", a->detached, "Work on a node of a cluster, without the server's process");
+  command->add_option("--log", a->log, "File to which a detached worker appends what it prints");
+  command->add_option("--cluster-job", a->cluster_job, "Job of the cluster to which a detached worker belongs");
   command->add_option("--cores", a->limits.cores, "Number of threads. 0 means all CPUs but one");
   command->add_option("--memory", a->limits.memory_mib, "Address space in MiB. 0 means half of the memory");
   command->callback([&line, a] {

@@ -1,5 +1,4 @@
-// The only file of the client that includes Beast, which is slow to compile.
-#include "client_exchange_detail.h"
+#include "exchange_detail.h"
 
 #include <algorithm>
 #include <optional>
@@ -31,11 +30,12 @@ constexpr size_t kHeaderBytes = 16UL * 1024;
 constexpr size_t kResponseReadBytes = 16UL * 1024;
 constexpr size_t kPieceBytes = 64UL * 1024;
 constexpr std::uint64_t kMostBody = 64UL * 1024 * 1024;  // of a response in memory
-constexpr const char* kOtherProgram = "check that a qing service runs there";
+// How often a request looks whether its process stops.
+constexpr std::chrono::milliseconds kLookTime{100};
 
-std::string host_field(const ClientOptions& options) {
-  const bool ipv6 = options.host.find(':') != std::string::npos;
-  return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", options.host, ipv6 ? "]" : "", options.port);
+std::string host_field(const HttpPeer& peer) {
+  const bool ipv6 = peer.host.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", ipv6 ? "[" : "", peer.host, ipv6 ? "]" : "", peer.port);
 }
 
 // It is asynchronous only so that a timeout covers every wait. `Stream` is a beast::tcp_stream, as it is or below TLS.
@@ -43,12 +43,12 @@ template <class Stream> class Exchange {
  public:
   /// `more` follows the I/O context among the arguments of the stream.
   template <class... More>
-  Exchange(const ClientOptions& options, const ClientRequest& request, More&... more)
-      : options_(options), request_(request), stream_(io_, more...) {}
+  Exchange(const HttpPeer& peer, const ClientRequest& request, More&... more)
+      : peer_(peer), request_(request), stream_(io_, more...) {}
 
   ClientAnswer run(const std::function<void(std::string_view)>& sink) {
     boost::system::error_code error;
-    const auto found = asio::ip::tcp::resolver(io_).resolve(options_.host, std::to_string(options_.port), error);
+    const auto found = asio::ip::tcp::resolver(io_).resolve(peer_.host, std::to_string(peer_.port), error);
     if (error) fail(error);
     limit_time();
     wait([&](auto done) { socket().async_connect(found, [done](auto failed, const auto&) { done(failed); }); });
@@ -76,7 +76,7 @@ template <class Stream> class Exchange {
       read_body(parser, [&](std::string_view piece) {
         if (sink && answer.status == 200) return sink(piece);
         if (answer.body.size() + piece.size() > kMostBody)
-          throw FinalError(message("the answer is too long", kOtherProgram));
+          throw FinalError(message("the answer is too long", other_program()));
         answer.body += piece;
       });
       return answer;
@@ -85,18 +85,18 @@ template <class Stream> class Exchange {
 
  private:
   beast::tcp_stream& socket() { return beast::get_lowest_layer(stream_); }
-  void limit_time() { socket().expires_after(options_.timeout); }
+  void limit_time() { socket().expires_after(peer_.timeout); }
   // What is wrong with a certificate will be so the next time.
   void shake_hands() {
-    expect_host(stream_.native_handle(), options_.host);
+    expect_host(stream_.native_handle(), peer_.host);
     boost::system::error_code result;
     stream_.async_handshake(asio::ssl::stream_base::client, [&result](auto error) { result = error; });
-    io_.restart();
-    io_.run();
+    run_operations();
     if (!result) return;
     if (const std::string fault = certificate_fault(stream_.native_handle()); !fault.empty()) {
-      throw FinalError(message(fmt::format("the server's certificate is refused: {}", fault),
-                               "check the address, or name the authority that signed it (--certificate-authority)"));
+      throw FinalError(message(
+          fmt::format("the server's certificate is refused: {}", fault),
+          fmt::format("check the address, or name the authority that signed it ({})", peer_.words.authority_option)));
     }
     if (result.category() == asio::error::get_ssl_category()) {
       throw FinalError(message("no TLS: " + result.message(), "check that the server there speaks https"));
@@ -111,9 +111,9 @@ template <class Stream> class Exchange {
     head.method_string(request_.method);
     head.target(request_.target);
     head.version(11);
-    head.set(http::field::host, host_field(options_));
+    head.set(http::field::host, host_field(peer_));
     if (!request_.content_type.empty()) head.set(http::field::content_type, request_.content_type);
-    if (!options_.api_key.empty()) head.set(http::field::authorization, "Bearer " + options_.api_key);
+    if (!peer_.bearer.empty()) head.set(http::field::authorization, "Bearer " + peer_.bearer);
     head.keep_alive(false);
     if (length > 0 || request_.method == "POST") head.content_length(length);
     wait([&](auto done) { http::async_write(stream_, head, [done](auto error, size_t) { done(error); }); });
@@ -131,8 +131,7 @@ template <class Stream> class Exchange {
     limit_time();
     asio::async_write(stream_, asio::buffer(bytes.data(), bytes.size()),
                       [&result](auto error, size_t) { result = error; });
-    io_.restart();
-    io_.run();
+    run_operations();
     if (result == asio::error::broken_pipe || result == asio::error::connection_reset) return false;
     if (result) fail(result);
     return true;
@@ -144,9 +143,10 @@ template <class Stream> class Exchange {
       const auto data = buffer_.data();
       const HeaderLines::Look look =
           lines.look(std::string_view(static_cast<const char*>(data.data()), std::min(data.size(), kHeaderBytes)));
-      if (!look.wrong.empty()) throw FinalError(message("malformed answer: " + std::string(look.wrong), kOtherProgram));
+      if (!look.wrong.empty())
+        throw FinalError(message("malformed answer: " + std::string(look.wrong), other_program()));
       if (look.whole) return;
-      if (data.size() >= kHeaderBytes) throw FinalError(message("the answer's header is too long", kOtherProgram));
+      if (data.size() >= kHeaderBytes) throw FinalError(message("the answer's header is too long", other_program()));
       wait([&](auto done) {
         stream_.async_read_some(buffer_.prepare(kResponseReadBytes), [this, done](auto error, size_t size) {
           buffer_.commit(size);
@@ -163,8 +163,7 @@ template <class Stream> class Exchange {
       boost::system::error_code result;
       limit_time();
       http::async_read(stream_, buffer_, parser, [&result](auto error, size_t) { result = error; });
-      io_.restart();
-      io_.run();
+      run_operations();
       if (result && result != http::error::need_buffer) fail(result);
       take(std::string_view(piece).substr(0, piece.size() - parser.get().body().size));
     }
@@ -172,27 +171,38 @@ template <class Stream> class Exchange {
   template <typename Start> void wait(Start start) {
     boost::system::error_code result;
     start([&result](boost::system::error_code error) { result = error; });
-    io_.restart();
-    io_.run();
+    run_operations();
     if (result) fail(result);
   }
-  std::string message(const std::string& what, const char* remedy) const {
-    return fmt::format("Client: {} port {}: {}; {}", options_.host, options_.port, what, remedy);
+  std::string other_program() const { return fmt::format("check that {} runs there", peer_.words.service); }
+  std::string message(const std::string& what, std::string_view remedy) const {
+    return fmt::format("{}: {} port {}: {}; {}", peer_.words.asker, peer_.host, peer_.port, what, remedy);
+  }
+  // Until the operation has ended.
+  void run_operations() {
+    io_.restart();
+    if (!peer_.stopped) {
+      io_.run();
+      return;
+    }
+    while (!io_.stopped()) {
+      io_.run_for(kLookTime);
+      if (!io_.stopped() && peer_.stopped()) socket().close();
+    }
   }
   [[noreturn]] void fail(const boost::system::error_code& error) const {
     if (error == beast::error::timeout) {
-      throw FinalError(message(fmt::format("no answer in {} ms", options_.timeout.count()),
-                               "raise the timeout or send fewer texts"));
+      throw FinalError(message(fmt::format("no answer in {} ms", peer_.timeout.count()), peer_.words.when_late));
     }
     // Beast's own errors mean malformed HTTP, except an end of the stream within a message.
     const bool cut = error == http::error::end_of_stream || error == http::error::partial_message;
     if (error.category() == make_error_code(http::error::bad_value).category() && !cut) {
-      throw FinalError(message("malformed answer: " + error.message(), kOtherProgram));
+      throw FinalError(message("malformed answer: " + error.message(), other_program()));
     }
     throw IoError(message(error.message(), "check that the service runs there"));
   }
 
-  const ClientOptions& options_;
+  const HttpPeer& peer_;
   const ClientRequest& request_;
   asio::io_context io_{1};
   Stream stream_;
@@ -201,11 +211,11 @@ template <class Stream> class Exchange {
 
 }  // namespace
 
-ClientAnswer exchange(const ClientOptions& options, const ClientRequest& request,
+ClientAnswer exchange(const HttpPeer& peer, const ClientRequest& request,
                       const std::function<void(std::string_view)>& sink) {
-  if (!options.tls) return Exchange<beast::tcp_stream>(options, request).run(sink);
-  asio::ssl::context context = client_tls(options.certificate_authority);
-  return Exchange<beast::ssl_stream<beast::tcp_stream>>(options, request, context).run(sink);
+  if (!peer.tls) return Exchange<beast::tcp_stream>(peer, request).run(sink);
+  asio::ssl::context context = client_tls(peer.certificate_authority);
+  return Exchange<beast::ssl_stream<beast::tcp_stream>>(peer, request, context).run(sink);
 }
 
 }  // namespace qing::serve
