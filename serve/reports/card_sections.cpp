@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <qing/nn/formats/safetensors.h>
+#include <qing/serve/common/characters.h>
 #include <qing/serve/common/version.h>
-#include <qing/serve/registry/model_folders.h>
 #include <qing/serve/runs/evaluation.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/kernels/kernels.h>
@@ -32,7 +32,7 @@ std::string percent(double value) { return fmt::format("{:.2f}", 100 * value); }
 std::string card_head(const fs::path& model, const std::string& command, const char* library, const char* task) {
   const fs::path folder = fs::weakly_canonical(model);
   // A version's folder is NAME/VERSION, as servers have them.
-  const bool is_version = version_of_name(folder.filename().string()).has_value();
+  const bool is_version = has_only(folder.filename().string(), is_digit);
   const std::string name = (is_version ? folder.parent_path() : folder).filename().string();
   return fmt::format(
       "---\nlibrary_name: {}\npipeline_tag: {}\ntags: [qing]\n---\n{}{}, which will replace it -->\n\n# {}\n\n",
