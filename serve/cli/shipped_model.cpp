@@ -21,12 +21,12 @@ fs::path shipped_models() {
     if (fs::is_directory(models, error)) return models;
   }
   throw IoError(
-      fmt::format("the models that come with qing are neither in {} nor in {}; give a model with --models or --model",
+      fmt::format("the model that comes with qing is neither in {} nor in {}; give a model with --models or --model",
                   built.string(), installed.string()));
 }
 
-fs::path shipped_model(std::string_view name) {
-  const fs::path versions = shipped_models() / name;
+fs::path shipped_model() {
+  const fs::path versions = shipped_models() / "emotion_analysis";
   int64_t highest = 0;
   std::error_code error;
   for (const fs::directory_entry& entry : entries_of(versions, error)) {

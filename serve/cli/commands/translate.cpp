@@ -14,7 +14,6 @@
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/number_from.h>
-#include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/cli/text_command.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
@@ -79,8 +78,12 @@ void translate_file(const TranslateArguments& arguments, const nn::Translator& m
 }
 
 // Prints the translation of each text, or a JSON object.
-void run_translate(TranslateArguments& arguments) {
-  if (arguments.model.empty()) arguments.model = shipped_model(kShippedTranslator);
+void run_translate(const TranslateArguments& arguments) {
+  if (arguments.model.empty()) {
+    throw UsageError(
+        "--model is missing: the folder of a translation model. bash examples/translation_model.sh OUT builds one, and "
+        "qing train --task translation trains one on your own pairs");
+  }
   require_input(arguments);
   if (!arguments.out.empty()) {
     if (arguments.file.empty()) throw UsageError("--out needs --file: the table to add the translations to");
@@ -104,8 +107,7 @@ void run_translate(TranslateArguments& arguments) {
 void add_translate(CommandLine& line) {
   const auto a = std::make_shared<TranslateArguments>();
   CLI::App* command = add_text_command(line, "translate", "Translate texts", "--file", *a, [a] { run_translate(*a); });
-  command->get_option("--model")->description(
-      "Folder of a translation model. The default is the one shipped with qing, between English and Chinese");
+  command->get_option("--model")->description("Folder of a translation model. Required");
   command->add_option("--to", a->to, "Language of the translations, such as zh. A model of one direction needs none")
       ->type_name("LANGUAGE");
   command->add_option("--from", a->from, "Language of the texts, such as en, if --to does not tell it")
