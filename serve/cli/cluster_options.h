@@ -4,7 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
-#include <qing/serve/jobs/job_options.h>
+#include <qing/serve/server.h>
 
 namespace qing::serve::cli {
 
