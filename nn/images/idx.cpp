@@ -141,8 +141,13 @@ fs::path labels_beside(const fs::path& images) {
 
 std::vector<int64_t> read_label_numbers(const fs::path& path) {
   const Tensor values = is_idx(path) ? read_idx(path) : load_npy(path);
-  const bool whole = values.dtype() == DType::u8 || values.dtype() == DType::i32 || values.dtype() == DType::i64;
-  if (values.dim() != 1 || !whole) throw DataError(path.string() + ": labels are whole numbers of one dimension");
+  // numpy.save keeps the dtype that an array of few classes may have, which is int8 as well as uint8.
+  const bool whole = values.dtype() == DType::u8 || values.dtype() == DType::i8 || values.dtype() == DType::i32 ||
+                     values.dtype() == DType::i64;
+  if (values.dim() != 1 || !whole) {
+    throw DataError(fmt::format("{}: {} of shape {}; labels are [images], of int8, uint8, int32 or int64",
+                                path.string(), name_of(values.dtype()), to_string(values.shape())));
+  }
   const Tensor wide = values.to(DType::i64).contiguous();
   return {wide.data<int64_t>(), wide.data<int64_t>() + wide.numel()};
 }

@@ -20,7 +20,8 @@ bool is_idx(const std::filesystem::path& path);
 /// The file of labels that belongs to a file of images, by the rules of read_images(). DataError if the name says none.
 std::filesystem::path labels_beside(const std::filesystem::path& images);
 
-/// Labels as numbers: IDX, or .npy of integers [images].
+/// Labels as numbers: IDX, or .npy [images] of int8, uint8, int32 or int64. DataError naming the file, its dtype and
+/// its shape for any other.
 std::vector<int64_t> read_label_numbers(const std::filesystem::path& path);
 
 }  // namespace qing::nn

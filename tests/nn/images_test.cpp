@@ -12,6 +12,7 @@
 #include <qing/nn/images/image_data.h>
 #include <qing/nn/images/resize.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/npy.h>
 
 #include "nn/temp_folder.h"
 
@@ -197,6 +198,33 @@ TEST(ImageData, IdxHasLabelsBeside) {
   }
   write(folder.path() / "t-images-idx3-ubyte", images + "x");
   EXPECT_THROW(read_images(folder.path() / "t-images-idx3-ubyte"), DataError);
+}
+
+// numpy 2.4.6 writes the labels of an int8 array as int8, of a comparison as bool, and of one-hot rows in two
+// dimensions.
+TEST(ImageData, LabelsOfNumpyAreWholeNumbersOfAnySize) {
+  const test::TempFolder folder;
+  save_npy(folder.path() / "t-images.npy", Tensor::zeros({3, 2, 2}, DType::u8));
+  const auto labelled = [&](const Tensor& labels) {
+    save_npy(folder.path() / "t-labels.npy", labels);
+    return read_images(folder.path() / "t-images.npy");
+  };
+  const Tensor numbers = Tensor::from<int64_t>({2, -1, 2}, {3});
+  for (const DType dtype : {DType::i8, DType::i32, DType::i64}) {
+    const LabelledImages data = labelled(numbers.to(dtype));
+    EXPECT_EQ(data.names, (std::vector<std::string>{"-1", "2"})) << name_of(dtype);
+    EXPECT_EQ(data.labels, (std::vector<int32_t>{1, 0, 1})) << name_of(dtype);
+  }
+  const auto refusal = [&](const Tensor& labels) -> std::string {
+    try {
+      labelled(labels);
+    } catch (const DataError& error) { return error.what(); }
+    return "read";
+  };
+  EXPECT_NE(refusal(numbers.to(DType::boolean)).find("bool of shape [3]"), std::string::npos)
+      << refusal(numbers.to(DType::boolean));
+  EXPECT_NE(refusal(numbers.unsqueeze(1)).find("i64 of shape [3, 1]"), std::string::npos)
+      << refusal(numbers.unsqueeze(1));
 }
 
 TEST(ImageData, FoldersAreLabels) {
