@@ -91,6 +91,10 @@ bool Linear::packed_fits(const Tensor& x) const {
   return packed_is_usable() && x.dtype() == DType::f32 && x.dim() >= 1 && x.size(-1) == weight_.size(1);
 }
 
+bool Linear::takes_bf16() const {
+  return packed_is_usable() && !adapted() && packed_as<Bf16Matrix>() != nullptr && weight_.size(1) % 2 == 0;
+}
+
 int64_t Linear::packed_bytes() const {
   const bool bytes = packed_is_usable() && packed_as<Int8Matrix>() != nullptr;
   const bool words = packed_is_usable() && packed_as<Bf16Matrix>() != nullptr;
@@ -127,11 +131,24 @@ void Linear::write_packed_product(const Tensor& x, float* y, int64_t row_stride,
   }
 }
 
+// W·x[i] + b for the rows of x in bf16.
+Tensor Linear::product_of_bf16(const Tensor& x) const {
+  Shape shape = x.shape();
+  shape.back() = weight_.size(0);
+  Tensor y = Tensor::empty(shape, DType::f32);
+  if (y.numel() == 0) return y;
+  const Tensor in = x.contiguous();
+  const int64_t k = weight_.size(1);
+  gemm(y.numel() / shape.back(), in.data<BFloat16>(), k, *packed_as<Bf16Matrix>(), y.data<float>(), shape.back(),
+       bias_data());
+  return y;
+}
+
 // The outputs of all layers side by side in y [..., their sum], if all are packed in this way. x has columns.
-template <class Matrix>
+template <class Matrix, class Result>
 bool Linear::write_joined(const Tensor& x, std::span<const Linear* const> layers, const Tensor& y) {
-  std::vector<JoinedProduct<Matrix>> products;
-  float* to = y.data<float>();
+  std::vector<JoinedProduct<Matrix, Result>> products;
+  Result* to = y.data<Result>();
   for (const Linear* layer : layers) {
     const Matrix* const matrix = layer->packed_as<Matrix>();
     if (matrix == nullptr || matrix->rows() == 0) return false;
@@ -139,11 +156,15 @@ bool Linear::write_joined(const Tensor& x, std::span<const Linear* const> layers
     to += matrix->columns();
   }
   const Tensor in = x.contiguous();
-  gemm_joined(in.numel() / in.size(-1), in.data<float>(), in.size(-1), products, y.size(-1));
+  gemm_joined(in.numel() / in.size(-1), in.data<float>(), in.size(-1),
+              std::span<const JoinedProduct<Matrix, Result>>(products), y.size(-1));
   return true;
 }
 
 Tensor Linear::compute(const Tensor& x, Generator*) const {
+  if (x.dtype() == DType::bf16 && takes_bf16() && x.dim() >= 1 && x.size(-1) == weight_.size(1)) {
+    return product_of_bf16(x);
+  }
   const Tensor y = packed_fits(x) ? packed_product(x, false) : linear(x, weight_, bias_);
   return adapted() ? y + lora_->forward(x) : y;
 }
@@ -151,6 +172,17 @@ Tensor Linear::forward_gelu(const Tensor& x) const {
   if (adapted()) return gelu(forward(x));
   return packed_fits(x) ? packed_product(x, true) : linear_gelu(x, weight_, bias_);
 }
+
+namespace {
+
+Shape joined_shape(const Tensor& x, std::span<const Linear* const> layers) {
+  Shape shape = x.shape();
+  shape.back() = 0;
+  for (const Linear* layer : layers) shape.back() += layer->weight().size(0);
+  return shape;
+}
+
+}  // namespace
 
 Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers) {
   if (std::ranges::any_of(layers, [](const Linear* layer) { return layer->adapted(); })) {
@@ -164,26 +196,31 @@ Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers) {
     for (const Linear* layer : layers) weights.push_back(layer->weight()), biases.push_back(layer->bias());
     return linear_joined(x, weights, biases);
   }
-  Shape shape = x.shape();
-  shape.back() = 0;
-  for (const Linear* layer : layers) shape.back() += layer->weight().size(0);
-  Tensor y = Tensor::empty(shape, DType::f32);
+  Tensor y = Tensor::empty(joined_shape(x, layers), DType::f32);
   if (y.numel() == 0) return y;
-  if (Linear::write_joined<Int8Matrix>(x, layers, y) || Linear::write_joined<Bf16Matrix>(x, layers, y)) return y;
+  if (Linear::write_joined<Int8Matrix, float>(x, layers, y) || Linear::write_joined<Bf16Matrix, float>(x, layers, y)) {
+    return y;
+  }
   float* to = y.data<float>();
   for (const Linear* layer : layers) {
-    layer->write_packed_product(x, to, shape.back(), false);
+    layer->write_packed_product(x, to, y.size(-1), false);
     to += layer->weight().size(0);
   }
   return y;
 }
 
-Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& narrow) {
-  const bool packed = !wide.adapted() && !narrow.adapted() && wide.packed_fits(x) && narrow.packed_is_usable() &&
-                      wide.weight_.size(0) == narrow.weight_.size(1);
-  const Int8Matrix* const first = packed ? wide.packed_as<Int8Matrix>() : nullptr;
-  const Int8Matrix* const second = packed ? narrow.packed_as<Int8Matrix>() : nullptr;
-  if (first == nullptr || second == nullptr || first->rows() == 0) return narrow.forward(wide.forward_gelu(x));
+Tensor forward_joined_bf16(const Tensor& x, std::span<const Linear* const> layers) {
+  const auto fits = [&x](const Linear* layer) { return layer->takes_bf16() && layer->packed_fits(x); };
+  if (layers.empty() || !std::ranges::all_of(layers, fits)) return {};
+  const Tensor y = Tensor::empty(joined_shape(x, layers), DType::bf16);
+  if (y.numel() > 0 && !Linear::write_joined<Bf16Matrix, BFloat16>(x, layers, y)) return {};
+  return y;
+}
+
+// The feed-forward as one operation. Undefined unless both layers are packed in this way.
+template <class Matrix> Tensor Linear::feed_forward_through(const Tensor& x, const Linear& wide, const Linear& narrow) {
+  const Matrix *const first = wide.packed_as<Matrix>(), *const second = narrow.packed_as<Matrix>();
+  if (first == nullptr || second == nullptr || first->rows() == 0) return {};
   const Tensor in = x.contiguous();
   Shape shape = x.shape();
   shape.back() = second->columns();
@@ -192,6 +229,15 @@ Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& n
   feed_forward(in.numel() / first->rows(), in.data<float>(), first->rows(), *first, wide.bias_data(), *second,
                narrow.bias_data(), y.data<float>(), second->columns());
   return y;
+}
+
+Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& narrow) {
+  const bool packed = !wide.adapted() && !narrow.adapted() && wide.packed_fits(x) && narrow.packed_is_usable() &&
+                      wide.weight_.size(0) == narrow.weight_.size(1);
+  Tensor y;
+  if (packed) y = Linear::feed_forward_through<Int8Matrix>(x, wide, narrow);
+  if (packed && !y.defined()) y = Linear::feed_forward_through<Bf16Matrix>(x, wide, narrow);
+  return y.defined() ? y : narrow.forward(wide.forward_gelu(x));
 }
 
 namespace {

@@ -42,6 +42,9 @@ class Linear : public UnaryModule {
   /// the bit. Nothing without LoRA.
   void merge_lora();
   void restore_lora();
+  /// Whether forward() also takes x in bf16, whose results in f32 are those of the same numbers in f32: packed in bf16,
+  /// without gradients or LoRA, and with an even number of in_features.
+  bool takes_bf16() const;
   const Tensor& weight() const { return weight_; }
   int64_t packed_bytes() const;                 ///< of the weight as pack() has laid it out, or as it is
   size_t copy_bytes() const;                    ///< that pack() has added to the weight; 0 without pack()
@@ -51,14 +54,17 @@ class Linear : public UnaryModule {
   struct Packed;
   Tensor compute(const Tensor& x, Generator* rng) const override;
   friend Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
+  friend Tensor forward_joined_bf16(const Tensor& x, std::span<const Linear* const> layers);
   friend Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& narrow);
   bool packed_is_usable() const;
   bool packed_fits(const Tensor& x) const;
   template <class Matrix> const Matrix* packed_as() const;  // null when packed in another way
   const float* bias_data() const { return bias_.defined() ? bias_.data<float>() : nullptr; }
-  template <class Matrix>
+  template <class Matrix, class Result>
   static bool write_joined(const Tensor& x, std::span<const Linear* const> layers, const Tensor& y);
+  template <class Matrix> static Tensor feed_forward_through(const Tensor& x, const Linear& wide, const Linear& narrow);
   Tensor packed_product(const Tensor& x, bool gelu) const;
+  Tensor product_of_bf16(const Tensor& x) const;
   void write_packed_product(const Tensor& x, float* y, int64_t row_stride, bool gelu) const;
   bool adapted() const { return lora_ != nullptr && !unmerged_.defined(); }
   Tensor weight_, bias_;
@@ -71,8 +77,12 @@ class Linear : public UnaryModule {
 /// ShapeError without layers, unless all take x's features, or when one has no bias; DTypeError as Linear's forward.
 Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers);
 
-/// narrow.forward(wide.forward_gelu(x)), the feed-forward of a transformer. With both packed in i8 it is one operation
-/// whose GELU is that of feed_forward() in tensor/ops/low_precision.h. Errors as forward's.
+/// forward_joined() rounded to bf16, to nearest even. Undefined unless all layers take bf16 and x's features, and x is
+/// f32.
+Tensor forward_joined_bf16(const Tensor& x, std::span<const Linear* const> layers);
+
+/// narrow.forward(wide.forward_gelu(x)), the feed-forward of a transformer. With both packed in i8 or both in bf16 it
+/// is one operation whose GELU is that of feed_forward() in tensor/ops/low_precision.h. Errors as forward's.
 Tensor forward_gelu_through(const Tensor& x, const Linear& wide, const Linear& narrow);
 
 /// Calls Linear::pack for the module, if it is a Linear, and for all modules below.

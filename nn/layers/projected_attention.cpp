@@ -12,6 +12,7 @@
 #include <qing/nn/layers/check.h>
 #include <qing/nn/layers/positional.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/ops/bf16_attention.h>
 
 namespace qing::nn {
 namespace {
@@ -60,6 +61,22 @@ Tensor ProjectedAttention::keys_values(const Tensor& x) const { return side_by_s
 
 Tensor ProjectedAttention::queries_keys_values(const Tensor& x) const {
   return side_by_side(x, std::array{&query_, &key_, &value_});
+}
+
+Tensor ProjectedAttention::mixed_in_bf16(const Tensor& query, const Offsets& query_offsets, const Tensor& memory,
+                                         const Offsets& memory_offsets) const {
+  if (!has_bf16_attention(depth_) || !output_.takes_bf16()) return {};
+  const bool itself = query.same_as(memory);
+  const Tensor q = itself ? forward_joined_bf16(query, std::array{&query_, &key_, &value_})
+                          : forward_joined_bf16(query, std::array{&query_});
+  const Tensor kv = itself || !q.defined() ? q : forward_joined_bf16(memory, std::array{&key_, &value_});
+  if (!kv.defined()) return {};
+  const int64_t width = heads() * depth_;
+  const Tensor y = Tensor::empty({query.size(0), width}, DType::bf16);
+  const BFloat16* const keys = kv.data<BFloat16>() + (itself ? width : 0);
+  bf16_attention({q.data<BFloat16>(), q.size(1)}, {keys, kv.size(1)}, {keys + width, kv.size(1)}, query_offsets,
+                 memory_offsets, heads(), depth_, {y.data<BFloat16>(), width});
+  return y;
 }
 
 Tensor ProjectedAttention::forward_dense(const Tensor& x, const Tensor& positions, KeyValueCache* cache) const {

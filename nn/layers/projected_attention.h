@@ -30,6 +30,9 @@ class ProjectedAttention : public RaggedAttention {
   Tensor queries(const Tensor& x) const override { return query_.forward(x); }
   Tensor keys_values(const Tensor& x) const override;
   Tensor queries_keys_values(const Tensor& x) const override;
+  /// With all layers packed in bf16, without gradients, for heads that has_bf16_attention() names.
+  Tensor mixed_in_bf16(const Tensor& query, const Offsets& query_offsets, const Tensor& memory,
+                       const Offsets& memory_offsets) const override;
 
  private:
   int64_t depth_;

@@ -34,11 +34,13 @@ void check_matrix(const char* name, const Tensor& products) {
   throw ShapeError(fmt::format("{}: rows of {} dimensions; a ragged batch is [tokens, width]", name, products.dim()));
 }
 
+bool covers(const Offsets& offsets, const Tensor& rows) {
+  return !offsets.empty() && offsets.front() == 0 && offsets.back() == rows.size(0) && std::ranges::is_sorted(offsets);
+}
+
 // Before positions are read by offsets.
 void check_rows(const char* name, const Tensor& rows, const Offsets& offsets) {
-  if (!offsets.empty() && offsets.front() == 0 && offsets.back() == rows.size(0) && std::ranges::is_sorted(offsets)) {
-    return;
-  }
+  if (covers(offsets, rows)) return;
   throw ValueError(fmt::format("{}: offsets must rise from 0 to the {} rows; got {} of them, last {}", name,
                                rows.size(0), offsets.size(), offsets.empty() ? -1 : offsets.back()));
 }
@@ -112,6 +114,17 @@ Tensor RaggedAttention::attend(const Tensor& q, const Tensor& k, const Tensor& v
                            .rng = dropout_rng(rng)});
 }
 
+Tensor RaggedAttention::mixed_in_bf16(const Tensor&, const Offsets&, const Tensor&, const Offsets&) const { return {}; }
+
+// mixed_in_bf16() where this layer's attention is of that kind and the arguments are valid.
+Tensor RaggedAttention::try_bf16(const Tensor& query, const Offsets& query_offsets, const Tensor& memory,
+                                 const Offsets& memory_offsets, const Tensor& relative_bias, Generator* rng) const {
+  const bool plain = !knows_positions(relative_bias) && key_value_heads() == heads() && dropout_rng(rng) == nullptr;
+  const bool valid = query.dim() == 2 && memory.dim() == 2 && covers(query_offsets, query) &&
+                     covers(memory_offsets, memory) && query_offsets.size() == memory_offsets.size();
+  return plain && valid ? mixed_in_bf16(query, query_offsets, memory, memory_offsets) : Tensor();
+}
+
 Tensor RaggedAttention::forward(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng,
                                 const Tensor& relative_bias) const {
   return output().forward(mixed(x, offsets, causal, rng, relative_bias));
@@ -125,6 +138,10 @@ Tensor RaggedAttention::forward(const Tensor& query, const Offsets& query_offset
 
 Tensor RaggedAttention::mixed(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng,
                               const Tensor& relative_bias) const {
+  if (!causal) {
+    const Tensor y = try_bf16(x, offsets, x, offsets, relative_bias, rng);
+    if (y.defined()) return y;
+  }
   const Tensor qkv = queries_keys_values(x);
   if (!knows_positions(relative_bias) && key_value_heads() == heads()) {
     return attention_qkv_packed(qkv, offsets, heads(), dropout(), dropout_rng(rng), causal);
@@ -143,6 +160,8 @@ Tensor RaggedAttention::mixed(const Tensor& query, const Offsets& query_offsets,
   if (positioned && first_queries.empty() && query_offsets.size() > 1) {
     throw ValueError(fmt::format("{}: needs first_queries, the positions of the queries", name_));
   }
+  const Tensor y = try_bf16(query, query_offsets, memory, memory_offsets, relative_bias, rng);
+  if (y.defined()) return y;
   // Memory first: an operation's place in the graph decides the order in which gradients are added.
   const Tensor kv = keys_values(memory);
   if (!positioned && key_value_heads() == heads()) {

@@ -59,6 +59,10 @@ class RaggedAttention : public Module {
   virtual Tensor queries(const Tensor& x) const = 0;
   virtual Tensor keys_values(const Tensor& x) const = 0;
   virtual Tensor queries_keys_values(const Tensor& x) const = 0;
+  /// mixed() without positions, masks and dropout in bf16 [queries, heads·d], which output() takes, where that is
+  /// faster than in f32. Undefined elsewhere, and by default. The query is the memory in self-attention.
+  virtual Tensor mixed_in_bf16(const Tensor& query, const Offsets& query_offsets, const Tensor& memory,
+                               const Offsets& memory_offsets) const;
 
   int64_t heads() const { return options_.heads; }
   int64_t key_value_heads() const { return options_.key_value_heads; }
@@ -69,6 +73,8 @@ class RaggedAttention : public Module {
   Tensor rotated(const Tensor& x, const Tensor& positions) const;
 
  private:
+  Tensor try_bf16(const Tensor& query, const Offsets& query_offsets, const Tensor& memory,
+                  const Offsets& memory_offsets, const Tensor& relative_bias, Generator* rng) const;
   bool knows_positions(const Tensor& relative_bias) const;
   Tensor attend(const Tensor& q, const Tensor& k, const Tensor& v, const Offsets& query_offsets,
                 const Offsets& key_offsets, const Offsets& first_queries, bool causal, const Tensor& relative_bias,

@@ -1,51 +1,18 @@
-// Products of bytes and of bf16 on the tiles of AMX (Intel, "Architecture Instruction Set Extensions Programming
-// Reference", chapter 3). All other kernels of this ISA are those of AVX-512.
+// Products of bytes and of bf16, and attention in bf16, on the tiles of AMX (Intel, "Architecture Instruction Set
+// Extensions Programming Reference", chapter 3). All other kernels of this ISA are those of AVX-512.
 #define QING_LOW_ROWS 14
 #include <qing/tensor/kernels/vec_avx512.h>
 
+#include "amx_tiles.inl"
 #include "low_precision_strips.inl"
 #include "tables.h"
 
 namespace qing::kernels {
 namespace {
 
-// A tile has 16 rows of 64 bytes. As a part of A it holds 16 groups of 16 rows, as a part of B 16 groups of 16 columns,
-// and as a part of C 16 × 16 sums.
-constexpr int64_t kTileRows = 16, kTileGroups = 16, kTileBytes = 64;
 constexpr int64_t kBlockRows = 2 * kTileRows, kBlocks = 4;
 // VNNI computes the sums of so few rows faster.
 constexpr int64_t kVnniRows = 1;
-
-// The operand of LDTILECFG.
-struct alignas(64) TileShapes {
-  uint8_t palette = 1, first_row = 0, reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
-template <int Tile> void zero_tile() { asm volatile("tilezero %%tmm%c0" ::"i"(Tile)); }
-
-template <int Tile> void load_tile(const void* from, int64_t step) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" ::"r"(from), "r"(step), "i"(Tile) : "memory");
-}
-
-template <int Tile> void store_tile(void* to, int64_t step) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" ::"r"(to), "r"(step), "i"(Tile) : "memory");
-}
-
-template <bool Bytes, int C, int A, int B> void add_products() {
-  if constexpr (Bytes) {
-    asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(C), "i"(A), "i"(B));
-  } else {
-    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(C), "i"(A), "i"(B));
-  }
-}
-
-// Calls f with 0 to Count − 1 as constants: the number of a tile is a part of the instruction.
-template <int Count, class F> __attribute__((always_inline)) inline void for_constants(const F& f) {
-  [&]<int... I>(std::integer_sequence<int, I...>) { (f(std::integral_constant<int, I>()), ...); }
-  (std::make_integer_sequence<int, Count>());
-}
 
 // The tiles of a block of one or two tiles of rows. One tile of rows needs more columns at a time: a product has to
 // wait for the sums before it, unless there are others in between.
@@ -146,18 +113,40 @@ template <bool Bytes, int RowTiles> class TileStrip {
                                                      sizeof(sums[0]));
       });
     });
-    for (int j = 0; j < vectors; ++j) {
-      const int64_t at = column + j * LowFloats::width, left = s_.columns - at;
-      if (left <= 0) return;
-      const LowColumns columns = low_columns<Bytes>(s_, at, left);
-      float* c = s_.c + from * s_.ldc + at;
-      for (int64_t i = from; i < first + rows_; ++i, c += s_.ldc) {
-        const GroupWords sum = GroupWords::load(&sums[i - first][j * GroupWords::width]);
-        if (left >= LowFloats::width) {
-          low_result<Bytes>(s_, i, sum, columns, [c] { return LowFloats::load(c); }).store(c);
+    const auto finish = [&](auto gelu, auto bf16) {
+      for (int j = 0; j < vectors && column + j * LowFloats::width < s_.columns; ++j) {
+        write_vector<gelu(), bf16()>(column + j * LowFloats::width, from, first + rows_,
+                                     &sums[from - first][j * GroupWords::width], vectors * GroupWords::width);
+      }
+    };
+    const auto with_gelu = [&](auto gelu) {
+      s_.c_bf16 != nullptr ? finish(gelu, std::true_type()) : finish(gelu, std::false_type());
+    };
+    s_.rough_gelu ? with_gelu(std::true_type()) : with_gelu(std::false_type());
+  }
+
+  // The results of a vector of columns for the rows `from` to `end`, whose sums lie `step` elements apart.
+  template <bool Gelu, bool Bf16>
+  void write_vector(int64_t column, int64_t from, int64_t end, const int32_t* sum, int64_t step) {
+    const int64_t left = s_.columns - column;
+    const LowColumns columns = low_columns<Bytes>(s_, column, left);
+    const auto result = [&](int64_t row, const auto& so_far) {
+      const LowFloats y = low_result<Bytes>(s_, row, GroupWords::load(sum), columns, so_far);
+      return Gelu ? rough_gelu(y) : y;
+    };
+    const auto nothing = [] { return LowFloats::set1(0); };
+    int64_t at = from * s_.ldc + column;
+    for (int64_t i = from; i < end; ++i, at += s_.ldc, sum += step) {
+      const bool whole = left >= LowFloats::width;
+      if constexpr (Bf16) {
+        const LowFloats y = result(i, nothing);
+        whole ? store_bf16(y, s_.c_bf16 + at) : store_bf16_partial(y, s_.c_bf16 + at, left);
+      } else {
+        float* const c = s_.c + at;
+        if (whole) {
+          result(i, [c] { return LowFloats::load(c); }).store(c);
         } else {
-          const auto so_far = [c, left] { return LowFloats::load_partial(c, left, 0); };
-          low_result<Bytes>(s_, i, sum, columns, so_far).store_partial(c, left);
+          result(i, [c, left] { return LowFloats::load_partial(c, left, 0); }).store_partial(c, left);
         }
       }
     }
@@ -174,12 +163,16 @@ template <bool Bytes> void amx_strip(const LowStrip& s) {
   s.rows <= kTileRows ? TileStrip<Bytes, 1>(s).compute() : TileStrip<Bytes, 2>(s).compute();
 }
 
+#include "amx_attention.inl"
+
 constexpr LowPrecision make_amx() {
   LowPrecision table = make_low_precision();
   table.bytes_rows = table.bf16_rows = kBlockRows;
   table.blocks = kBlocks;
+  table.chunk_rows = 2 * kBlocks * kBlockRows;
   table.bytes_strip = amx_strip<true>;
   table.bf16_strip = amx_strip<false>;
+  table.bf16_attention = amx_attention;
   return table;
 }
 

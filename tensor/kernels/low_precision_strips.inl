@@ -121,17 +121,6 @@ template <bool Bytes, int... Less> constexpr auto low_tiles(std::integer_sequenc
       low_tile<Less + 1, low_panels(Less + 1), Bytes>...};
 }
 
-template <bool Bytes> void low_strip(const LowStrip& s) {
-  constexpr int most_rows = Bytes ? kBytesRows : kBf16Rows;
-  static constexpr auto kTiles = low_tiles<Bytes>(std::make_integer_sequence<int, most_rows>());
-  static constexpr auto kNarrow = std::array{low_tile<1, 1, Bytes>, low_tile<2, 1, Bytes>};
-  const int64_t step = low_panels(static_cast<int>(s.rows)) * kLowColumns;
-  int64_t j = 0;
-  for (; j + step - kLowColumns < s.columns; j += step) kTiles[s.rows - 1](s, j);
-  // Panels that do not fill a wide tile.
-  for (; j < s.columns; j += kLowColumns) kNarrow[s.rows - 1](s, j);
-}
-
 // A plain loop that the compiler vectorises with this unit's instructions.
 uint32_t largest_magnitude(int64_t n, const float* x) {
   int32_t most = 0;
@@ -187,7 +176,14 @@ inline uint32_t bf16_bits(float x) {
 }
 
 void round_to_bf16_row(int64_t n, const float* x, uint16_t* y) {
+#if defined(__AVX512BF16__)
+  for (; n >= LowFloats::width; n -= LowFloats::width, x += LowFloats::width, y += LowFloats::width) {
+    store_bf16(LowFloats::load(x), y);
+  }
+  if (n > 0) store_bf16_partial(LowFloats::load_partial(x, n, 0), y, n);
+#else
   for (int64_t i = 0; i < n; ++i) y[i] = static_cast<uint16_t>(bf16_bits(x[i]));
+#endif
 }
 
 void pair_bf16_rows(int64_t n, const float* x, const float* y, uint32_t* out) {
@@ -198,17 +194,61 @@ void pair_bf16_rows(int64_t n, const float* x, const float* y, uint32_t* out) {
   }
 }
 
+// Computes a tile in memory of its own, from which its results are written in the way that the strip asks for. The tile
+// has `columns` columns from `column` on, of which the strip may have fewer.
+void converted_tile(void (*tile)(const LowStrip&, int64_t), const LowStrip& s, int64_t column, int64_t columns) {
+  constexpr int64_t most = kFewRowsPanels * kLowColumns;
+  alignas(64) float memory[kBytesRows > kBf16Rows ? kBytesRows : kBf16Rows][most];
+  const auto from = [column](auto* p) { return p == nullptr ? nullptr : p + column; };
+  if (columns > s.columns - column) columns = s.columns - column;
+  LowStrip own = s;
+  own.columns = columns;
+  own.b = static_cast<const Word*>(s.b) + column * s.groups;
+  own.bias = from(s.bias);
+  own.b_scale = from(s.b_scale);
+  own.b_zero = from(s.b_zero);
+  own.c = memory[0];
+  own.ldc = most;
+  tile(own, 0);
+  for (int64_t i = 0; i < s.rows; ++i) {
+    if (s.rough_gelu) rough_gelu_row(columns, memory[i]);
+    const int64_t to = i * s.ldc + column;
+    if (s.c_bf16 != nullptr) {
+      round_to_bf16_row(columns, memory[i], s.c_bf16 + to);
+    } else {
+      __builtin_memcpy(s.c + to, memory[i], static_cast<size_t>(columns) * sizeof(float));
+    }
+  }
+}
+
+template <bool Bytes> void low_strip(const LowStrip& s) {
+  constexpr int most_rows = Bytes ? kBytesRows : kBf16Rows;
+  static constexpr auto kTiles = low_tiles<Bytes>(std::make_integer_sequence<int, most_rows>());
+  static constexpr auto kNarrow = std::array{low_tile<1, 1, Bytes>, low_tile<2, 1, Bytes>};
+  const bool converted = s.rough_gelu || s.c_bf16 != nullptr;
+  const auto compute = [&s, converted](auto tile, int64_t column, int64_t columns) {
+    converted ? converted_tile(tile, s, column, columns) : tile(s, column);
+  };
+  const int64_t step = low_panels(static_cast<int>(s.rows)) * kLowColumns;
+  int64_t j = 0;
+  for (; j + step - kLowColumns < s.columns; j += step) compute(kTiles[s.rows - 1], j, step);
+  // Panels that do not fill a wide tile.
+  for (; j < s.columns; j += kLowColumns) compute(kNarrow[s.rows - 1], j, kLowColumns);
+}
+
 constexpr LowPrecision make_low_precision() {
   return {.bytes_rows = kBytesRows,
           .bf16_rows = kBf16Rows,
           .nr = kLowColumns,
           .blocks = 1,
+          .chunk_rows = 112,
           .bytes_strip = low_strip<true>,
           .bf16_strip = low_strip<false>,
           .quantize = quantize_row,
           .rough_gelu = rough_gelu_row,
           .round_to_bf16 = round_to_bf16_row,
-          .pair_bf16 = pair_bf16_rows};
+          .pair_bf16 = pair_bf16_rows,
+          .bf16_attention = nullptr};
 }
 
 }  // namespace

@@ -48,6 +48,14 @@ GroupWords add_bytes(GroupWords sum, GroupWords a, GroupWords b) {
 GroupWords add_bf16(GroupWords sum, GroupWords a, GroupWords b) {
   return {_mm512_castps_si512(_mm512_dpbf16_ps(_mm512_castsi512_ps(sum.v), __m512bh(a.v), __m512bh(b.v)))};
 }
+// Rounded to bf16, to nearest even. Denormals become 0.
+void store_bf16(Vec<float> x, uint16_t* p) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), __m256i(_mm512_cvtneps_pbh(x.v)));
+}
+// The same of the first n.
+void store_bf16_partial(Vec<float> x, uint16_t* p, int64_t n) {
+  _mm256_mask_storeu_epi16(p, Vec<float>::first(n), __m256i(_mm512_cvtneps_pbh(x.v)));
+}
 #else
 GroupWords add_bf16(GroupWords sum, GroupWords a, GroupWords b) {
   const __m512i high = _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000));

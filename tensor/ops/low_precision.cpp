@@ -16,10 +16,11 @@
 namespace qing {
 namespace {
 
-// Rows of A that are rounded at a time, so that their memory is bounded and stays in L2.
-constexpr int64_t kQuantizedRows = 112;
-// The bytes of hidden values of a feed-forward that are in memory at a time: a part of L2.
-constexpr int64_t kHiddenBytes = 512 << 10;
+// The most rows of A that are rounded at a time.
+constexpr int64_t kMostChunkRows = 256;
+// The bytes of hidden values of a feed-forward that are in memory at a time: a part of L2. Values in f32 are rounded
+// into memory of their own.
+constexpr int64_t kHiddenBytes = 512 << 10, kHiddenBf16Bytes = 1 << 20;
 
 int64_t words_of(int64_t k, int64_t per_word) { return (k + per_word - 1) / per_word; }
 
@@ -53,21 +54,27 @@ template <class Round> struct LeftOperand {
   int64_t groups, block_rows;
   void (*kernel)(const kernels::LowStrip&);
   Round round;
+  const uint32_t* words = nullptr;  // rows of A that are words already, `step` words apart; then nothing is rounded
+  int64_t step = 0;
 };
 // Some compilers deduce nothing for an aggregate without it.
-template <class Round> LeftOperand(int64_t, int64_t, void (*)(const kernels::LowStrip&), Round) -> LeftOperand<Round>;
+template <class Round>
+LeftOperand(int64_t, int64_t, void (*)(const kernels::LowStrip&), Round, const uint32_t* = nullptr, int64_t = 0)
+    -> LeftOperand<Round>;
 
-// At most kQuantizedRows rows of A.
+// At most kMostChunkRows rows of A, `step` words apart.
 struct RoundedRows {
   const uint32_t* words;
   const float* scales;
-  int64_t rows, groups;
+  int64_t rows, groups, step;
 };
 
+// `words` has memory for the rows, without a distance between them.
 template <class Round>
 RoundedRows round_rows(const LeftOperand<Round>& left, int64_t row, int64_t rows, uint32_t* words, float* scales) {
+  if (left.words != nullptr) return {left.words + row * left.step, scales, rows, left.groups, left.step};
   for (int64_t r = 0; r < rows; ++r) scales[r] = left.round(row + r, words + r * left.groups);
-  return {words, scales, rows, left.groups};
+  return {words, scales, rows, left.groups, left.groups};
 }
 
 // Columns `first` to `end` of C, from row `row` on. `strip` is the whole product; `first` begins a panel.
@@ -77,7 +84,8 @@ void multiply_rows(const RoundedRows& a, int64_t block_rows, void (*kernel)(cons
                 strips = (a.rows + most_rows - 1) / most_rows;
   const auto from = [](auto* p, int64_t j) { return p == nullptr ? nullptr : p + j; };
   kernels::LowStrip s = strip;
-  s.groups = s.a_row = a.groups;
+  s.groups = a.groups;
+  s.a_row = a.step;
   s.ahead_step = ahead_step(nr * 4, strips);
   const int64_t step = strips == 1 ? end - first : nr;
   for (int64_t j = first; j < end; j += step) {
@@ -90,12 +98,19 @@ void multiply_rows(const RoundedRows& a, int64_t block_rows, void (*kernel)(cons
       const int64_t r = a.rows * q / strips;
       s.ahead = q * s.ahead_step * a.groups;
       s.rows = a.rows * (q + 1) / strips - r;
-      s.a = a.words + r * a.groups;
+      s.a = a.words + r * a.step;
       s.a_scale = a.scales + r;
-      s.c = strip.c + (row + r) * s.ldc + j;
+      s.c = from(strip.c, (row + r) * s.ldc + j);
+      s.c_bf16 = from(strip.c_bf16, (row + r) * s.ldc + j);
       kernel(s);
     }
   }
+}
+
+// The rows of a chunk, of at most `most`: chunks have nearly equally many, in whole blocks.
+int64_t chunk_of(int64_t rows, int64_t block_rows, int64_t most) {
+  const int64_t chunks = std::max<int64_t>(1, (rows + most - 1) / most);
+  return std::min(most, round_up((rows + chunks - 1) / chunks, block_rows));
 }
 
 using Activation = void (*)(int64_t n, float* x);
@@ -118,10 +133,11 @@ void multiply(int64_t m, const LeftOperand<Round>& left, std::span<const kernels
   // instruction multiplies a whole group, so groups are the work of a part.
   for_parts(m, most * nr, left.groups * all / most, left.block_rows, nr, [&](const GemmPart& part) {
     const FlushDenormals flush;
-    uint32_t* const words = packing_buffer<uint32_t>(std::min(part.rows, kQuantizedRows) * left.groups);
-    float scales[kQuantizedRows];
-    for (int64_t first = 0; first < part.rows; first += kQuantizedRows) {
-      const int64_t rows = std::min(kQuantizedRows, part.rows - first), row = part.row + first;
+    const int64_t chunk = chunk_of(part.rows, left.block_rows, kernels::low_precision().chunk_rows);
+    uint32_t* const words = left.words == nullptr ? packing_buffer<uint32_t>(chunk * left.groups) : nullptr;
+    float scales[kMostChunkRows];
+    for (int64_t first = 0; first < part.rows; first += chunk) {
+      const int64_t rows = std::min(chunk, part.rows - first), row = part.row + first;
       const RoundedRows rounded = round_rows(left, row, rows, words, scales);
       for (const auto& strip : strips) {
         const auto share = [&](int64_t column) { return panels(strip) * column / (most * nr) * nr; };
@@ -155,20 +171,38 @@ auto left_operand(const Int8Matrix& b, const float* a, int64_t lda) {
                      }};
 }
 
-kernels::LowStrip strip_of(const Bf16Matrix& b, const float* bias, float* c, int64_t ldc) {
-  return {.columns = b.columns(), .b = b.words(), .c = c, .ldc = ldc, .bias = bias};
+// Rows of words that lie `step` words apart.
+auto words_operand(const Bf16Matrix& b, const void* words, int64_t step) {
+  using None = float (*)(int64_t, uint32_t*);
+  const auto& table = kernels::low_precision();
+  return LeftOperand{words_of(b.rows(), 2),
+                     table.bf16_rows,
+                     table.bf16_strip,
+                     None(nullptr),
+                     static_cast<const uint32_t*>(words),
+                     step};
 }
 
-kernels::LowStrip strip_of(const Int8Matrix& b, const float* bias, float* c, int64_t ldc) {
-  kernels::LowStrip strip{.columns = b.columns(), .b = b.words(), .c = c, .ldc = ldc, .bias = bias};
+void set_result(kernels::LowStrip& strip, float* c) { strip.c = c; }
+void set_result(kernels::LowStrip& strip, BFloat16* c) { strip.c_bf16 = reinterpret_cast<uint16_t*>(c); }
+
+template <class Result> kernels::LowStrip strip_of(const Bf16Matrix& b, const float* bias, Result* c, int64_t ldc) {
+  kernels::LowStrip strip{.columns = b.columns(), .b = b.words(), .ldc = ldc, .bias = bias};
+  set_result(strip, c);
+  return strip;
+}
+
+template <class Result> kernels::LowStrip strip_of(const Int8Matrix& b, const float* bias, Result* c, int64_t ldc) {
+  kernels::LowStrip strip{.columns = b.columns(), .b = b.words(), .ldc = ldc, .bias = bias};
+  set_result(strip, c);
   if (b.columns() == 0) return strip;
   strip.b_scale = b.scales();
   strip.b_zero = b.zeros();
   return strip;
 }
 
-template <class Matrix>
-void multiply_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedProduct<Matrix>> products,
+template <class Matrix, class Result>
+void multiply_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedProduct<Matrix, Result>> products,
                      int64_t ldc) {
   if (products.empty()) return;
   std::vector<kernels::LowStrip> strips;
@@ -227,54 +261,113 @@ void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c,
   multiply_one(m, a, lda, b, c, ldc, bias, gelu ? exact_gelu : nullptr);
 }
 
+void gemm(int64_t m, const BFloat16* a, int64_t lda, const Bf16Matrix& b, float* c, int64_t ldc, const float* bias) {
+  if (b.rows() % 2 != 0 || lda % 2 != 0) {
+    throw ValueError("gemm: rows of " + std::to_string(b.rows()) + " numbers in bf16 that lie " + std::to_string(lda) +
+                     " apart; both must be even");
+  }
+  const kernels::LowStrip strip = strip_of(b, bias, c, ldc);
+  multiply(m, words_operand(b, a, lda / 2), std::span(&strip, 1), nullptr);
+}
+
 void gemm_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedProduct<Bf16Matrix>> products,
                  int64_t ldc) {
-  multiply_joined<Bf16Matrix>(m, a, lda, products, ldc);
+  multiply_joined(m, a, lda, products, ldc);
 }
 
 void gemm_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedProduct<Int8Matrix>> products,
                  int64_t ldc) {
-  multiply_joined<Int8Matrix>(m, a, lda, products, ldc);
+  multiply_joined(m, a, lda, products, ldc);
 }
 
-void feed_forward(int64_t m, const float* a, int64_t lda, const Int8Matrix& w1, const float* b1, const Int8Matrix& w2,
-                  const float* b2, float* c, int64_t ldc) {
+void gemm_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedProduct<Bf16Matrix, BFloat16>> products,
+                 int64_t ldc) {
+  multiply_joined(m, a, lda, products, ldc);
+}
+
+namespace {
+
+// The hidden values of a feed-forward: GELU of the product by W1, as the left operand of the product by W2.
+template <class Matrix> struct Hidden;
+
+template <> struct Hidden<Int8Matrix> {
+  static constexpr int64_t most_bytes = kHiddenBytes;
+  using Element = float;
+  static auto operand(const Int8Matrix& w2, const float* values, int64_t step) {
+    return left_operand(w2, values, step);
+  }
+};
+
+template <> struct Hidden<Bf16Matrix> {
+  static constexpr int64_t most_bytes = kHiddenBf16Bytes;
+  using Element = BFloat16;
+  static auto operand(const Bf16Matrix& w2, const BFloat16* values, int64_t step) {
+    return words_operand(w2, values, step / 2);
+  }
+};
+
+template <class Matrix>
+void compute_feed_forward(int64_t m, const float* a, int64_t lda, const Matrix& w1, const float* b1, const Matrix& w2,
+                          const float* b2, float* c, int64_t ldc) {
+  using Element = typename Hidden<Matrix>::Element;
+  constexpr int64_t line = 64 / sizeof(Element), size = sizeof(Element);
   const int64_t hidden = w1.columns();
   if (w2.rows() != hidden) {
     throw ValueError("feed_forward: weights of " + std::to_string(hidden) + " columns and " +
                      std::to_string(w2.rows()) + " rows");
   }
   const auto& table = kernels::low_precision();
-  // Few rows are not split: every thread would read all weights.
-  if (num_threads() > 1 && m < 2 * table.bytes_rows * num_threads()) {
-    const Tensor middle = Tensor::empty({m, hidden});
-    multiply_one(m, a, lda, w1, middle.data<float>(), hidden, b1, table.rough_gelu);
-    return gemm(m, middle.data<float>(), hidden, w2, c, ldc, b2);
-  }
-  // Each row of hidden values is padded by a cache line, so that the rows do not share a few sets of the cache.
-  const int64_t step = hidden + 16, strips = std::max<int64_t>(4, kHiddenBytes / 4 / step / table.bytes_rows);
-  const int64_t chunk = std::min(kQuantizedRows, strips * table.bytes_rows);
   const auto outer = left_operand(w1, a, lda);
   const kernels::LowStrip narrow = strip_of(w2, b2, c, ldc);
-  parallel_for(m, table.bytes_rows, [&](int64_t begin, int64_t end) {
+  // Rows of hidden values begin with cache lines. An odd number of lines lies between them, so that they do not share a
+  // few sets of the cache.
+  const int64_t lines = (hidden + line - 1) / line, step = (lines + 1 - lines % 2) * line;
+  const auto memory = [&](int64_t rows) {
+    const Tensor values = Tensor::empty({rows, step}, dtype_of<Element>);
+    // The word that a row's last number does not fill.
+    for (int64_t r = 0; size == 2 && hidden % 2 != 0 && r < rows; ++r) values.data<Element>()[r * step + hidden] = {};
+    return values;
+  };
+  const auto wide = [&](const Tensor& values) {
+    kernels::LowStrip strip = strip_of(w1, b1, values.data<Element>(), step);
+    strip.rough_gelu = true;
+    return strip;
+  };
+  // Few rows are not split: every thread would read all weights.
+  if (num_threads() > 1 && m < 2 * outer.block_rows * num_threads()) {
+    const Tensor values = memory(m);
+    const kernels::LowStrip first = wide(values);
+    multiply(m, outer, std::span(&first, 1), nullptr);
+    return multiply(m, Hidden<Matrix>::operand(w2, values.data<Element>(), step), std::span(&narrow, 1), nullptr);
+  }
+  const int64_t fit = std::max<int64_t>(4, Hidden<Matrix>::most_bytes / size / step / outer.block_rows);
+  parallel_for(m, outer.block_rows, [&](int64_t begin, int64_t end) {
     const FlushDenormals flush;
-    const Tensor middle = Tensor::empty({std::min(chunk, end - begin), step});
-    float* const values = middle.data<float>();
-    const kernels::LowStrip wide = strip_of(w1, b1, values, step);
-    const auto inside = left_operand(w2, values, step);
-    uint32_t* const words = packing_buffer<uint32_t>(middle.size(0) * std::max(outer.groups, inside.groups));
-    float scales[kQuantizedRows];
+    const int64_t chunk = chunk_of(end - begin, outer.block_rows, std::min(table.chunk_rows, fit * outer.block_rows));
+    const Tensor values = memory(std::min(chunk, end - begin));
+    const kernels::LowStrip first = wide(values);
+    const auto inner = Hidden<Matrix>::operand(w2, values.data<Element>(), step);
+    uint32_t* const words = packing_buffer<uint32_t>(values.size(0) * std::max(outer.groups, inner.groups));
+    float scales[kMostChunkRows];
     for (int64_t row = begin; row < end; row += chunk) {
       const int64_t rows = std::min(chunk, end - row);
-      multiply_rows(round_rows(outer, row, rows, words, scales), outer.block_rows, outer.kernel, wide, 0, 0, hidden);
-      for (int64_t r = 0; r < rows; ++r) {
-        table.rough_gelu(hidden, values + r * step);
-        scales[r] = inside.round(r, words + r * inside.groups);
-      }
-      multiply_rows({words, scales, rows, inside.groups}, inside.block_rows, inside.kernel, narrow, row, 0,
+      multiply_rows(round_rows(outer, row, rows, words, scales), outer.block_rows, outer.kernel, first, 0, 0, hidden);
+      multiply_rows(round_rows(inner, 0, rows, words, scales), inner.block_rows, inner.kernel, narrow, row, 0,
                     w2.columns());
     }
   });
+}
+
+}  // namespace
+
+void feed_forward(int64_t m, const float* a, int64_t lda, const Int8Matrix& w1, const float* b1, const Int8Matrix& w2,
+                  const float* b2, float* c, int64_t ldc) {
+  compute_feed_forward(m, a, lda, w1, b1, w2, b2, c, ldc);
+}
+
+void feed_forward(int64_t m, const float* a, int64_t lda, const Bf16Matrix& w1, const float* b1, const Bf16Matrix& w2,
+                  const float* b2, float* c, int64_t ldc) {
+  compute_feed_forward(m, a, lda, w1, b1, w2, b2, c, ldc);
 }
 
 }  // namespace qing

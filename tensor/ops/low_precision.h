@@ -61,11 +61,17 @@ void gemm(int64_t m, const float* a, int64_t lda, const Bf16Matrix& b, float* c,
 void gemm(int64_t m, const float* a, int64_t lda, const Int8Matrix& b, float* c, int64_t ldc,
           const float* bias = nullptr, bool gelu = false);
 
-/// One of several products with the same left operand.
-template <class Matrix> struct JoinedProduct {
+/// The product of A in bf16, whose results are those of the gemm() above for the same numbers in f32. ValueError unless
+/// A's columns and lda are even.
+void gemm(int64_t m, const BFloat16* a, int64_t lda, const Bf16Matrix& b, float* c, int64_t ldc,
+          const float* bias = nullptr);
+
+/// One of several products with the same left operand. Result is float, or BFloat16 for results that are rounded to
+/// bf16 to nearest even.
+template <class Matrix, class Result = float> struct JoinedProduct {
   const Matrix* b;
   const float* bias;  ///< or null
-  float* c;           ///< does not overlap A or another product's C
+  Result* c;          ///< does not overlap A or another product's C
 };
 /// gemm() with each of the products' matrices, which have equally many rows, to the same bits. A's rows are rounded
 /// once for all of them. ValueError unless the matrices have as many rows as the first.
@@ -73,12 +79,17 @@ void gemm_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedP
                  int64_t ldc);
 void gemm_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedProduct<Int8Matrix>> products,
                  int64_t ldc);
+void gemm_joined(int64_t m, const float* a, int64_t lda, std::span<const JoinedProduct<Bf16Matrix, BFloat16>> products,
+                 int64_t ldc);
 
 /// C[m, n] = GELU(A·W1 + b1)·W2 + b2, the feed-forward of a transformer: the int8 product of an int8 product. GELU is
 /// within 5e-5·max(1, |x|/12), which is little beside the rounding of its results to bytes. C[i,j] depends only on row
 /// i of A and the weights. Its last bits depend on the instruction set, by GELU. ValueError unless W2 has as many rows
 /// as W1 has columns.
 void feed_forward(int64_t m, const float* a, int64_t lda, const Int8Matrix& w1, const float* b1, const Int8Matrix& w2,
+                  const float* b2, float* c, int64_t ldc);
+/// The same in bf16: the hidden values are rounded to bf16 as they leave the registers.
+void feed_forward(int64_t m, const float* a, int64_t lda, const Bf16Matrix& w1, const float* b1, const Bf16Matrix& w2,
                   const float* b2, float* c, int64_t ldc);
 
 }  // namespace qing

@@ -116,7 +116,7 @@ TEST(Layers, JoinedOutputsAreThoseOfTheLayers) {
   EXPECT_THROW(forward_joined(x, std::array<const Linear*, 2>{&a, &narrow}), ShapeError);
 }
 
-TEST(Layers, GeluBetweenTwoLayersIsTheirCompositionOrNearItInBytes) {
+TEST(Layers, GeluBetweenTwoLayersIsTheirCompositionOrNearItInFewerBits) {
   Generator rng(9);
   Linear wide(20, 50, rng), narrow(50, 12, rng), unfit(49, 12, rng);
   Tensor x = Tensor::empty({3, 4, 20});
@@ -126,10 +126,10 @@ TEST(Layers, GeluBetweenTwoLayersIsTheirCompositionOrNearItInBytes) {
   EXPECT_EQ(furthest(forward_gelu_through(x, wide, narrow), composed()), 0);
   const NoGradGuard guard;
   const Tensor full = composed();
-  for (const DType precision : {DType::f32, DType::bf16}) {
-    wide.pack(precision), narrow.pack(precision);
-    EXPECT_EQ(furthest(forward_gelu_through(x, wide, narrow), composed()), 0);
-  }
+  wide.pack(), narrow.pack();
+  EXPECT_EQ(furthest(forward_gelu_through(x, wide, narrow), composed()), 0);
+  wide.pack(DType::bf16), narrow.pack(DType::bf16);
+  EXPECT_LT(furthest(forward_gelu_through(x, wide, narrow), composed()), 0.002);
   wide.pack(DType::i8);
   EXPECT_EQ(furthest(forward_gelu_through(x, wide, narrow), composed()), 0);  // narrow is in bf16
   narrow.pack(DType::i8);

@@ -91,6 +91,43 @@ TEST_F(RowParts, DoNotChangeABlocksBits) {
   }
 }
 
+class ProjectedBlock : public EncoderBlock<ProjectedAttention> {
+ public:
+  explicit ProjectedBlock(Generator& rng)
+      : EncoderBlock(ProjectedAttention("ProjectedBlock", 128, {.heads = 4}, rng),
+                     {.width = 128, .hidden = 400, .sublayers = {.activation = FeedForwardActivation::gelu}}, rng) {}
+  void visit(Visitor& visitor) override {
+    visitor.module("attention", attention_);
+    visitor.module("wide", wide_);
+    visitor.module("narrow", narrow_);
+  }
+};
+
+// Where the instruction set can, this block attends in bf16.
+TEST_F(RowParts, DoNotChangeTheBitsOfABlockInBf16) {
+  const NoGradGuard guard;
+  Generator rng(2);
+  ProjectedBlock block(rng);
+  for (const int64_t tokens : {57, 64, 130}) {
+    const Offsets offsets{0, 5, tokens}, one_each{0, 1, 2};
+    const Tensor x = test::normal({tokens, 128}, rng), wanted = index_select(x, 0, Tensor::from<int64_t>({0, 5}, {2}));
+    pack_linear_layers(block);
+    const Tensor full = block.forward(x, offsets);
+    pack_linear_layers(block, DType::bf16);
+    set_num_threads(1);
+    const Tensor want = block.forward(x, offsets), firsts = block.forward_rows(wanted, one_each, x, offsets);
+    EXPECT_LT(max(abs(want - full)).item(), 0.05);
+    EXPECT_GT(max(abs(want - full)).item(), 1e-5);
+    EXPECT_TRUE(equal(firsts, index_select(want, 0, Tensor::from<int64_t>({0, 5}, {2}))));
+    for (const int threads : {2, 3}) {
+      set_num_threads(threads);
+      EXPECT_TRUE(equal(block.forward(x, offsets), want)) << tokens << ", " << threads;
+      EXPECT_TRUE(equal(block.forward_rows(wanted, one_each, x, offsets), firsts)) << tokens << ", " << threads;
+    }
+  }
+  EXPECT_THROW(block.forward(test::normal({7, 128}, rng), Offsets{0, 5}), ValueError);
+}
+
 TEST_F(RowParts, OfNoRowsAreOneCall) {
   const NoGradGuard guard;
   set_num_threads(3);

@@ -150,11 +150,11 @@ TEST(RoughGelu, IsWithinItsBound) {
   EXPECT_TRUE(std::isnan(nan));
 }
 
-struct FeedForward {
+template <class Matrix> struct FeedForward {
   int64_t m, k, hidden, n;
   std::vector<float> a = numbers<float>(m * k, 1), w1 = numbers<float>(k * hidden, 2), b1 = numbers<float>(hidden, 3),
                      w2 = numbers<float>(hidden * n, 4), b2 = numbers<float>(n, 5);
-  Int8Matrix first{Trans::no, k, hidden, w1.data(), hidden}, second{Trans::no, hidden, n, w2.data(), n};
+  Matrix first{Trans::no, k, hidden, w1.data(), hidden}, second{Trans::no, hidden, n, w2.data(), n};
 
   std::vector<float> run(int64_t row, int64_t rows) const {
     std::vector<float> c(rows * (n + 1), 77);
@@ -167,7 +167,7 @@ struct FeedForward {
 TEST(FeedForwardInt8, IsTheProductOfTheRoundedHiddenValues) {
   for (const auto& [m, k, hidden, n] :
        {std::array<int64_t, 4>{1, 5, 7, 3}, {3, 70, 33, 40}, {60, 32, 130, 65}, {250, 48, 192, 48}}) {
-    const FeedForward f{m, k, hidden, n};
+    const FeedForward<Int8Matrix> f{m, k, hidden, n};
     auto middle = quantized(f.a, f.w1, {m, hidden, k}, f.b1);
     for (float& x : middle) x = static_cast<float>(exact_gelu(x));
     const auto want = quantized(middle, f.w2, {m, n, hidden}, f.b2), got = f.run(0, m);
@@ -189,14 +189,39 @@ TEST(FeedForwardInt8, IsTheProductOfTheRoundedHiddenValues) {
   }
 }
 
-TEST(FeedForwardInt8, BitsDependOnTheRowAloneForAnyNumberOfThreads) {
-  const FeedForward f{260, 40, 150, 70};
+TEST(FeedForwardBf16, IsTheProductOfTheRoundedHiddenValues) {
+  for (const auto& [m, k, hidden, n] :
+       {std::array<int64_t, 4>{1, 5, 7, 3}, {3, 70, 33, 40}, {60, 32, 130, 65}, {250, 48, 192, 48}}) {
+    const FeedForward<Bf16Matrix> f{m, k, hidden, n};
+    const auto rounded = [](double x) { return to_float(to_bfloat16(x)); };
+    std::vector<float> middle(m * hidden), spread(m * hidden), want(m * n);
+    gemm(m, f.a.data(), k, f.first, middle.data(), hidden, f.b1.data());
+    for (size_t i = 0; i < middle.size(); ++i) {
+      const double exact = exact_gelu(middle[i]), error = 6e-5 * std::max(1.0, std::abs(double(middle[i])) / 12);
+      middle[i] = rounded(exact);
+      spread[i] = std::max(rounded(exact + error) - middle[i], middle[i] - rounded(exact - error));
+    }
+    gemm(m, middle.data(), hidden, f.second, want.data(), n, f.b2.data());
+    const auto got = f.run(0, m);
+    for (int64_t i = 0; i < m; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        double error = 1e-4;
+        for (int64_t p = 0; p < hidden; ++p) error += 1.01 * spread[i * hidden + p] * std::abs(f.w2[p * n + j]);
+        ASSERT_NEAR(got[i * (n + 1) + j], want[i * n + j], error) << m << ": " << i << "," << j;
+      }
+      ASSERT_EQ(got[i * (n + 1) + n], 77) << "written beyond the row";
+    }
+  }
+}
+
+template <class Matrix> void check_feed_forward_bits() {
+  const FeedForward<Matrix> f{540, 40, 150, 70};
   const int before = num_threads();
   set_num_threads(1);
   const auto want = f.run(0, f.m);
   for (const int threads : {1, 2, 4}) {
     set_num_threads(threads);
-    for (const int64_t rows : {1, 2, 30, 100, 200}) {
+    for (const int64_t rows : {1, 2, 30, 100, 200, 480}) {
       const auto got = f.run(60, rows);
       EXPECT_EQ(std::memcmp(got.data(), want.data() + 60 * (f.n + 1), got.size() * sizeof(float)), 0)
           << threads << " threads, " << rows << " rows";
@@ -205,16 +230,26 @@ TEST(FeedForwardInt8, BitsDependOnTheRowAloneForAnyNumberOfThreads) {
   set_num_threads(before);
 }
 
-TEST(FeedForwardInt8, RefusesWeightsThatDoNotFitAndKeepsNanInItsRow) {
-  FeedForward f{3, 8, 12, 5};
+TEST(FeedForwardInt8, BitsDependOnTheRowAloneForAnyNumberOfThreads) { check_feed_forward_bits<Int8Matrix>(); }
+TEST(FeedForwardBf16, BitsDependOnTheRowAloneForAnyNumberOfThreads) { check_feed_forward_bits<Bf16Matrix>(); }
+
+template <class Matrix> void check_refusal_and_nan(float bad) {
+  FeedForward<Matrix> f{3, 8, 12, 5};
   std::vector<float> c(15);
   EXPECT_THROW(feed_forward(3, f.a.data(), 8, f.first, nullptr, f.first, nullptr, c.data(), 5), ValueError);
-  f.a[8 + 3] = std::numeric_limits<float>::infinity();
+  f.a[8 + 3] = bad;
   const auto got = f.run(0, 3);
   for (int64_t i = 0; i < 3; ++i) {
     for (int64_t j = 0; j < 5; ++j) EXPECT_EQ(std::isnan(got[i * 6 + j]), i == 1) << i << "," << j;
   }
   feed_forward(0, nullptr, 8, f.first, nullptr, f.second, nullptr, nullptr, 5);
+}
+
+TEST(FeedForwardInt8, RefusesWeightsThatDoNotFitAndKeepsNanInItsRow) {
+  check_refusal_and_nan<Int8Matrix>(std::numeric_limits<float>::infinity());
+}
+TEST(FeedForwardBf16, RefusesWeightsThatDoNotFitAndKeepsNanInItsRow) {
+  check_refusal_and_nan<Bf16Matrix>(std::numeric_limits<float>::quiet_NaN());
 }
 
 TEST(GemmInt8, SumsOfExtremesDoNotSaturate) {
@@ -270,6 +305,36 @@ TEST(GemmBf16, IsWithinTheBoundOfSumsInFloat) {
         ASSERT_NEAR(c[i * s.n + j], want, rounded / (1 - rounded) * magnitude) << s.m << "x" << s.n << "x" << s.k;
       }
     }
+  }
+}
+
+std::vector<BFloat16> in_bf16(const std::vector<float>& x) {
+  std::vector<BFloat16> out;
+  for (const float value : x) out.push_back(to_bfloat16(value));
+  return out;
+}
+
+TEST(GemmBf16, OperandsAndResultsInBf16AreTheRoundedOnes) {
+  for (const Size s : kSizes) {
+    const auto a = numbers<float>(s.m * s.k, 1), b = numbers<float>(s.k * s.n, 2), bias = numbers<float>(s.n, 3);
+    const Bf16Matrix matrix(Trans::no, s.k, s.n, b.data(), s.n);
+    std::vector<float> want(s.m * s.n), c(s.m * s.n);
+    gemm(s.m, a.data(), s.k, matrix, want.data(), s.n, bias.data());
+    std::vector<BFloat16> rounded(s.m * (s.n + 1), BFloat16{77});
+    const JoinedProduct<Bf16Matrix, BFloat16> product{&matrix, bias.data(), rounded.data()};
+    gemm_joined(s.m, a.data(), s.k, std::span(&product, 1), s.n + 1);
+    for (int64_t i = 0; i < s.m; ++i) {
+      for (int64_t j = 0; j < s.n; ++j) ASSERT_EQ(rounded[i * (s.n + 1) + j].bits, to_bfloat16(want[i * s.n + j]).bits);
+      ASSERT_EQ(rounded[i * (s.n + 1) + s.n].bits, 77) << "written beyond the row";
+    }
+    const auto words = in_bf16(a);
+    const auto multiply = [&] { gemm(s.m, words.data(), s.k, matrix, c.data(), s.n, bias.data()); };
+    if (s.k % 2 != 0) {
+      EXPECT_THROW(multiply(), ValueError);
+      continue;
+    }
+    multiply();
+    EXPECT_EQ(std::memcmp(c.data(), want.data(), c.size() * sizeof(float)), 0) << s.m << "x" << s.n << "x" << s.k;
   }
 }
 
