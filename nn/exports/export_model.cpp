@@ -30,12 +30,6 @@ void export_model(const std::filesystem::path& model, ExportFormat format, const
                      ": is the model's own folder, whose files the export would replace; choose another");
   }
   const ExportSource source = load_export_source(model);
-  const bool softmax = source.problem == Problem::single_label || source.problem == Problem::ordinal;
-  if (!softmax && format != ExportFormat::onnx && format != ExportFormat::onnx_int8) {
-    throw ValueError(
-        fmt::format("{}: a {} model is exported as onnx or onnx-int8; transformers loads the folder itself",
-                    model.string(), name_of(source.problem)));
-  }
   if (!source.tokenizer.plain_bert()) {
     throw DataError(
         fmt::format("{}: export supports BERT's tokenizer with its usual special tokens only", model.string()));

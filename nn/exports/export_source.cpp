@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/json.hpp>
 #include <utility>
 
 #include <qing/nn/models/sentence_embedding.h>
@@ -41,6 +42,16 @@ ExportSource load_embedding_source(const std::filesystem::path& directory) {
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::string>> problem_facts(const ExportSource& source) {
+  const auto list = [](const std::vector<double>& numbers) {
+    return boost::json::serialize(boost::json::array(numbers.begin(), numbers.end()));
+  };
+  std::vector<std::pair<std::string, std::string>> facts = {{"problem", std::string(name_of(source.problem))}};
+  if (source.problem == Problem::multi_label) facts.emplace_back("thresholds", list(source.thresholds));
+  if (source.problem == Problem::ordinal) facts.emplace_back("places", list(places_of(source.labels)));
+  return facts;
+}
+
 ExportSource load_export_source(const std::filesystem::path& directory) {
   if (holds_sentence_embedding(directory)) return load_embedding_source(directory);
   ClassifierParts parts = load_classifier_parts(directory);
@@ -49,6 +60,8 @@ ExportSource load_export_source(const std::filesystem::path& directory) {
   StateDict tensors = parts.model->state_dict();
   const Problem problem = config.problem;
   std::vector<double> thresholds = config.thresholds;
+  // A program that decides by the file needs the numbers that qing takes where none were fitted.
+  if (problem == Problem::multi_label && thresholds.empty()) thresholds.assign(config.labels.size(), 0.5);
   return {.labels = config.labels,
           .temperature = config.calibration_temperature,
           .encoder_config = config.encoder,

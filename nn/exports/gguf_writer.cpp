@@ -14,6 +14,7 @@
 #include <qing/nn/exports/file_formats.h>
 #include <qing/nn/formats/bert_layout.h>
 #include <qing/nn/formats/tensor_bytes.h>
+#include <qing/nn/problem.h>
 #include <qing/tensor/files.h>
 
 namespace qing::nn {
@@ -22,7 +23,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "GGUF is little-endian");
 
 constexpr size_t kAlignment = 32;
-enum class Type : uint32_t { u32 = 4, i32 = 5, f32 = 6, boolean = 7, text = 8, array = 9 };
+enum class Type : uint32_t { u32 = 4, i32 = 5, f32 = 6, boolean = 7, text = 8, array = 9, f64 = 12 };
 enum TokenType : int32_t { kNormal = 1, kUnknown = 2, kControl = 3 };
 constexpr uint32_t kPoolingCls = 2;
 constexpr std::string_view kWordStart = "\u2581";  // llama.cpp marks pieces that begin a word, BERT the others
@@ -50,6 +51,10 @@ class GgufOutput {
   void set(const std::string& key, const std::vector<int32_t>& list) {
     array(key, Type::i32, list.size());
     for (const int32_t one : list) append(entries_, one);
+  }
+  void set(const std::string& key, const std::vector<double>& list) {
+    array(key, Type::f64, list.size());
+    for (const double one : list) append(entries_, one);
   }
   void add(const std::string& name, const Tensor& tensor) { tensors_.emplace_back(name, tensor.contiguous()); }
 
@@ -127,6 +132,9 @@ void add_configuration(GgufOutput& file, const ExportSource& source, const std::
   file.set(architecture + ".attention.causal", false);
   file.set(architecture + ".classifier.output_labels", source.labels);
   file.set("qing.temperature", static_cast<float>(source.temperature));
+  file.set("qing.problem", name_of(source.problem));
+  if (source.problem == Problem::multi_label) file.set("qing.thresholds", source.thresholds);
+  if (source.problem == Problem::ordinal) file.set("qing.places", places_of(source.labels));
 }
 
 void add_tokenizer(GgufOutput& file, const ExportSource& source) {

@@ -1,11 +1,13 @@
 // A directory for `transformers` (https://huggingface.co/docs/transformers/custom_models).
 #include <boost/json.hpp>
 #include <string_view>
+#include <vector>
 
 #include <qing/nn/exports/export_vocabulary.h>
 #include <qing/nn/exports/file_formats.h>
 #include <qing/nn/formats/safetensors.h>
 #include <qing/nn/models/text_classifier_files.h>
+#include <qing/nn/problem.h>
 #include <qing/tensor/files.h>
 
 namespace qing::nn {
@@ -50,7 +52,7 @@ std::string config_json(const ExportSource& source, const ExportVocabulary& voca
       {"pad_token_id", source.tokenizer.pad_id()},
       {"unk_token_id", source.tokenizer.unk_id()},
       {"sep_token_id", source.tokenizer.sep_id()},
-      {"problem_type", "single_label_classification"},
+      {"problem_type", problem_type_of(source.problem)},
       {"id2label", id2label},
       {"label2id", label2id},
       {"dtype", "float32"},
@@ -58,6 +60,14 @@ std::string config_json(const ExportSource& source, const ExportVocabulary& voca
       {"score_temperature", source.temperature},
       {"ngrams", nullptr},
   };
+  if (source.problem == Problem::multi_label) {
+    config["thresholds"] = json::array(source.thresholds.begin(), source.thresholds.end());
+  }
+  if (source.problem == Problem::ordinal) {
+    const std::vector<double> places = places_of(source.labels);
+    config["ordinal"] = true;
+    config["places"] = json::array(places.begin(), places.end());
+  }
   if (source.ngrams) {
     config["ngrams"] = {{"rows", source.ngrams->table().size()},
                         {"pieces", vocabulary.bytes.size(0)},
@@ -84,7 +94,8 @@ std::string tokenizer_config_json() {
 }  // namespace
 
 void write_hf(const ExportSource& source, const std::filesystem::path& folder) {
-  if (!source.ngrams && source.temperature == 1) {
+  // transformers has several labels and numbers, but no labels with an order.
+  if (!source.ngrams && source.temperature == 1 && source.problem != Problem::ordinal) {
     save_text_classifier(folder, *source.encoder, source.tokenizer);
     return;
   }

@@ -1,7 +1,9 @@
 """A text classifier made by qing, for `transformers` (trust_remote_code=True): BERT's encoder and, where the
 configuration has "ngrams", a linear model of n-grams whose logits are added.
 
-`logits` equal those of qing; `scores` are the softmax of logits / score_temperature. Written for inference."""
+`logits` equal those of qing; `scores` are the softmax of logits / score_temperature, of several labels the sigmoids and of
+numbers the number itself. `predicted` are the labels whose scores reach their thresholds, of several labels; `value` is the
+mean of the places of ordered labels weighted by their scores, or the number. Written for inference."""
 
 from dataclasses import dataclass
 
@@ -134,6 +136,8 @@ class NgramHead(nn.Module):
 @dataclass
 class QingOutput(SequenceClassifierOutput):
     scores: torch.FloatTensor | None = None
+    predicted: torch.BoolTensor | None = None
+    value: torch.FloatTensor | None = None
 
 
 class QingForSequenceClassification(BertPreTrainedModel):
@@ -159,7 +163,21 @@ class QingForSequenceClassification(BertPreTrainedModel):
         logits = self._encoder_logits(ids, kept)
         if self.ngrams is not None:
             logits = logits + self.ngrams(input_ids, valid).to(logits.dtype)
-        return QingOutput(logits=logits, scores=(logits / self.config.score_temperature).softmax(-1))
+        return self._answers(logits)
+
+    def _answers(self, logits):
+        config, scaled = self.config, logits / self.config.score_temperature
+        if config.problem_type == "regression":
+            return QingOutput(logits=logits, scores=logits, value=logits[:, 0])
+        if config.problem_type == "multi_label_classification":
+            scores = scaled.sigmoid()
+            thresholds = torch.tensor(config.thresholds, dtype=torch.float64, device=scores.device)
+            return QingOutput(logits=logits, scores=scores, predicted=scores.double() >= thresholds)
+        scores = scaled.softmax(-1)
+        if not getattr(config, "ordinal", False):
+            return QingOutput(logits=logits, scores=scores)
+        places = torch.tensor(config.places, dtype=scores.dtype, device=scores.device)
+        return QingOutput(logits=logits, scores=scores, value=(scores * places).sum(-1))
 
     def _encoder_logits(self, ids, kept):
         """The encoder reads the first encoder_max_length kept tokens. The last of them is [SEP], as in any text."""

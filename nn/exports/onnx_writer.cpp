@@ -66,9 +66,8 @@ void write_onnx(const ExportSource& source, bool int8, const std::filesystem::pa
   std::vector<std::pair<std::string, std::string>> facts = {
       {"labels", boost::json::serialize(boost::json::array(source.labels.begin(), source.labels.end()))},
       {"temperature", fmt::format("{}", source.temperature)}};
-  if (!source.thresholds.empty()) {
-    facts.emplace_back("thresholds",
-                       boost::json::serialize(boost::json::array(source.thresholds.begin(), source.thresholds.end())));
+  if (!source.sentence) {
+    for (auto& fact : problem_facts(source)) facts.push_back(std::move(fact));
   }
   const std::string model = onnx_model(graph, facts);
   write_files(folder, model, tokenizer);

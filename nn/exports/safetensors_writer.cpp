@@ -9,7 +9,6 @@
 #include <qing/tensor/files.h>
 
 namespace qing::nn {
-
 void write_safetensors(const ExportSource& source, const std::filesystem::path& folder) {
   const EncoderConfig& c = source.config();
   SafetensorsFile file{.tensors = source.tensors, .metadata = {}};
@@ -21,6 +20,7 @@ void write_safetensors(const ExportSource& source, const std::filesystem::path& 
       {"qing.num_attention_heads", fmt::format("{}", c.num_attention_heads)},
       {"qing.layer_norm_eps", fmt::format("{}", c.layer_norm_eps)},
   };
+  for (const auto& [name, value] : problem_facts(source)) file.metadata["qing." + name] = value;
   if (source.ngrams) {
     for (const auto& [name, tensor] : source.ngrams->stored_tensors()) file.tensors["ngrams." + name] = tensor;
   }

@@ -11,6 +11,7 @@
 #include <qing/optim/classifier/problem_loss.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/runs/dev_scores.h>
+#include <qing/serve/runs/training_labels.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
@@ -85,18 +86,17 @@ void choose_problem(TrainArguments& arguments, nn::DatasetOptions& reading, bool
 void order_labels(TrainArguments& arguments, bool learned) {
   std::vector<std::string>& labels = arguments.options.labels;
   if (arguments.options.ordinal == 0) return;
-  if (!std::ranges::all_of(labels, [](const std::string& label) { return nn::number_of(label).has_value(); })) {
+  if (!are_numbers(labels)) {
     if (!learned) return;
     throw UsageError(
         fmt::format("--ordinal 1: the labels {} are not all numbers, so their order is unknown; give them "
                     "from the lowest to the highest: --labels A,B,C",
                     fmt::join(labels, ", ")));
   }
-  const auto number = [](const std::string& label) { return *nn::number_of(label); };
   if (learned) {
-    std::ranges::stable_sort(labels, {}, number);
+    sort_by_number(labels);
     set_values(arguments.settings, "labels", labels);
-  } else if (!std::ranges::is_sorted(labels, {}, number)) {
+  } else if (!ascend(labels)) {
     throw UsageError(
         fmt::format("--labels {}: with --ordinal 1 numbers must ascend; give them from the lowest to the highest",
                     fmt::join(labels, ",")));

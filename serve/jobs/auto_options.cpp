@@ -47,8 +47,8 @@ Base look_at_base(const std::filesystem::path& folder) {
   return {config.labels, config.encoder.hidden_size, config.ngram_head, config.problem};
 }
 
-AutoOptions auto_options(const Base& base, size_t texts, bool same_labels, const json::object& given,
-                         const json::object& hyperparameters) {
+AutoOptions auto_options(const Base& base, size_t texts, bool same_labels, nn::Problem problem,
+                         const json::object& given, const json::object& hyperparameters) {
   const AutoChoice choice = choice_for(base, texts);
   AutoOptions result;
   const auto whole = [&](std::string_view option, std::string_view hyperparameter, std::int64_t automatic) {
@@ -79,7 +79,8 @@ AutoOptions auto_options(const Base& base, size_t texts, bool same_labels, const
     result.options.emplace("checkpoint-every", std::to_string(std::clamp<std::int64_t>(result.steps / 20, 50, 500)));
   }
   const bool keeps_ngrams = base.ngrams && same_labels;
-  if (!keeps_ngrams && !base.ngrams && !given.contains("ngrams")) {
+  const bool may_have_ngrams = problem != nn::Problem::regression && !base.ngrams;
+  if (!keeps_ngrams && may_have_ngrams && !given.contains("ngrams")) {
     result.options.emplace("ngrams", texts < 5'000 ? "2" : "6");
   }
   return result;

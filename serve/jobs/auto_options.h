@@ -31,9 +31,10 @@ struct AutoOptions {
   std::int64_t steps = 0, steps_of_epoch = 0;
 };
 
-/// Chooses by the number of texts to train on. `given` are options of the request, lists of texts by name, which stand.
+/// Chooses by the number of texts to train on. With `same_labels` the training keeps the head of the base. `problem` is
+/// what is trained. `given` are options of the request, lists of texts by name, which stand.
 /// `hyperparameters` are those of the request: numbers, or "auto".
-AutoOptions auto_options(const Base& base, size_t texts, bool same_labels, const boost::json::object& given,
-                         const boost::json::object& hyperparameters);
+AutoOptions auto_options(const Base& base, size_t texts, bool same_labels, nn::Problem problem,
+                         const boost::json::object& given, const boost::json::object& hyperparameters);
 
 }  // namespace qing::serve

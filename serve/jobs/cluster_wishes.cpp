@@ -7,7 +7,7 @@
 #include <fmt/ranges.h>
 #include <boost/json.hpp>
 
-#include <qing/serve/jobs/train_task.h>
+#include <qing/serve/jobs/requested_options.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

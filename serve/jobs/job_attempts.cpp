@@ -130,11 +130,11 @@ void JobRunner::prepare(Database& database, const TrainingJob& job, const JobLoc
     return settle_failure(database, job, *end);
   }
   const json::object plan = read_object_file(folder.plan());
-  store.validated(
-      job.id, json::serialize(plan.at("hyperparameters")), plan.at("steps").to_number<std::int64_t>(),
-      fmt::format("Files validated: {} texts to train on, {} to validate on, {} labels",
-                  plan.at("training_texts").to_number<std::int64_t>(),
-                  plan.at("validation_texts").to_number<std::int64_t>(), plan.at("labels").as_array().size()));
+  store.validated(job.id, json::serialize(plan.at("hyperparameters")), plan.at("steps").to_number<std::int64_t>(),
+                  fmt::format("Files validated: {} texts to train on, {} to validate on, {} labels ({})",
+                              plan.at("training_texts").to_number<std::int64_t>(),
+                              plan.at("validation_texts").to_number<std::int64_t>(),
+                              plan.at("labels").as_array().size(), text_member_of(plan, "problem")));
   wake();
 }
 

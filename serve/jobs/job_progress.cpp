@@ -10,6 +10,7 @@
 #include <boost/json.hpp>
 
 #include <qing/serve/jobs/json_object_file.h>
+#include <qing/serve/runs/dev_scores.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/folders.h>
 
@@ -35,25 +36,41 @@ JobEvent step_event(const json::object& line, std::int64_t step, std::int64_t st
   return event;
 }
 
+// The scores of the first dev set. Those of single labels have the words of their measures; other kinds of problems
+// have measures of their own, of which the message names the first two.
 JobEvent evaluation_event(const json::object& line, std::int64_t step, std::int64_t steps) {
   JobEvent event;
   event.type = "metrics";
   const json::object& set = line.at("dev").as_array().at(0).as_object();
-  event.message = fmt::format("Step {}/{}: validation accuracy={:.4f}, macro recall={:.4f}", step, steps,
-                              number_in(set, "accuracy"), number_in(set, "macro_recall"));
-  event.data = json::serialize(json::object{{"step", step},
-                                            {"total_steps", steps},
-                                            {"valid_accuracy", set.at("accuracy")},
-                                            {"valid_macro_recall", set.at("macro_recall")},
-                                            {"valid_macro_f1", set.at("macro_f1")},
-                                            {"best", line.at("best")}});
+  json::object data{{"step", step}, {"total_steps", steps}};
+  std::string words;
+  if (line.contains("score")) {
+    int named = 0;
+    for (const auto& [key, value] : set) {
+      if (!value.is_number()) continue;
+      const std::string name(key);
+      data["valid_" + name] = value;
+      if (named++ < 2) {
+        words +=
+            fmt::format("{}{}={:.4f}", words.empty() ? "" : ", ", cli::measure_of(name).noun, number_in(set, name));
+      }
+    }
+  } else {
+    words =
+        fmt::format("accuracy={:.4f}, macro recall={:.4f}", number_in(set, "accuracy"), number_in(set, "macro_recall"));
+    for (const char* name : {"accuracy", "macro_recall", "macro_f1"})
+      data[fmt::format("valid_{}", name)] = set.at(name);
+  }
+  data["best"] = line.at("best");
+  event.message = fmt::format("Step {}/{}: validation {}", step, steps, words);
+  event.data = json::serialize(data);
   return event;
 }
 
 }  // namespace
 
 JobProgress::JobProgress(std::filesystem::path metrics, std::int64_t from, std::int64_t steps)
-    : metrics_(std::move(metrics)), steps_(steps), step_(from), reported_(from) {}
+    : metrics_(std::move(metrics)), steps_(steps), step_(from), reported_(from), evaluated_(from) {}
 
 void JobProgress::add_line(const std::string& text, News& news) {
   boost::system::error_code error;
@@ -71,9 +88,11 @@ void JobProgress::add_line(const std::string& text, News& news) {
       since_ = std::chrono::steady_clock::now();
     }
   }
-  if (step <= reported_) return;  // evaluations follow the line of their step
+  // An evaluation follows the line of its step, which may have been read before.
+  if (step <= (is_step ? reported_ : evaluated_)) return;
   const std::int64_t interval = std::max<std::int64_t>(1, steps_ / kReportedSteps);
   if (!is_step) {
+    evaluated_ = step;
     news.events.push_back(evaluation_event(*line, step, steps_));
   } else if (step == 1 || step == steps_ || step % interval == 0) {
     news.events.push_back(step_event(*line, step, steps_));

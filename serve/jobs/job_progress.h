@@ -32,6 +32,7 @@ class JobProgress {
   const std::filesystem::path metrics_;
   const std::int64_t steps_;
   std::int64_t step_, reported_;
+  std::int64_t evaluated_;   // step of the last evaluation that was reported
   std::int64_t first_ = -1;  // step of this process
   std::chrono::steady_clock::time_point since_{};
   std::uintmax_t offset_ = 0;

@@ -56,8 +56,8 @@ std::string path_of(const KubernetesObject& object) {
   return collection_of(object.kind, object.name_space) + "/" + object.name;
 }
 
-// A quota is free again when other objects end, and the use of a new one is not known yet. 401: a token that has just been replaced, or an API server whose
-// authenticators do not work now.
+// A quota is free again when other objects end, and the use of a new one is not known yet. 401: a token that has just
+// been replaced, or an API server whose authenticators do not work now.
 bool may_pass(int status, std::string_view message) {
   if (status == 403) {
     return message.find("exceeded quota") != message.npos || message.find("status unknown for quota") != message.npos;

@@ -11,7 +11,7 @@
 #include <qing/serve/common/characters.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/jobs/cluster_wishes.h>
-#include <qing/serve/jobs/train_task.h>
+#include <qing/serve/jobs/requested_options.h>
 
 namespace qing::serve {
 namespace json = boost::json;

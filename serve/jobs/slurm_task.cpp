@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/jobs/cluster_wishes.h>
-#include <qing/serve/jobs/train_task.h>
+#include <qing/serve/jobs/requested_options.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {

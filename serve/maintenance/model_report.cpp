@@ -33,10 +33,15 @@ void look_at_texts(ModelReport& report, const ReportInput& input) {
 
 AgreementSpan span_of(FeedbackStore& feedback, const ReportInput& input, std::int64_t from, std::int64_t until) {
   AgreementSpan span{from, until};
-  for (const FeedbackCount& count :
-       feedback.counts({.model = input.model, .version = input.version, .from = from, .until = until})) {
-    span.feedback += count.total;
-    span.agreed += count.agreed;
+  for (const FeedbackTotal& total :
+       feedback.totals({.model = input.model, .version = input.version, .from = from, .until = until})) {
+    if (total.problem == nn::Problem::regression) {
+      span.numbers = total.total;
+      span.absolute_error = total.absolute_error;
+    } else {
+      span.feedback += total.total;
+      span.agreed += total.agreed;
+    }
   }
   return span;
 }
@@ -45,11 +50,11 @@ void look_at_feedback(ModelReport& report, const ReportInput& input, FeedbackSto
   const std::int64_t end = input.now + 1;
   for (int i = 0; i < kSpans; ++i) {
     const AgreementSpan span = span_of(feedback, input, end - (i + 1) * kReportSpan, end - i * kReportSpan);
-    if (span.feedback > 0) report.agreement.push_back(span);
+    if (span.feedback + span.numbers > 0) report.agreement.push_back(span);
   }
-  for (const FeedbackCount& count : feedback.counts({.model = input.model})) {
-    report.feedback += count.total;
-    report.kept += count.kept;
+  for (const FeedbackTotal& total : feedback.totals({.model = input.model})) {
+    report.feedback += total.total;
+    report.kept += total.kept;
   }
   const AgreementSpan recent = span_of(feedback, input, end - kReportSpan, end),
                       earlier = span_of(feedback, input, 0, end - kReportSpan);
@@ -89,9 +94,14 @@ std::string to_json(const ModelReport& report) {
   optional("reference_unknown_share", report.reference_unknown_share);
   json.member("feedback", report.feedback).member("kept_texts", report.kept).key("agreement").begin_array();
   for (const AgreementSpan& span : report.agreement) {
+    json.begin_object().member("from", span.from).member("until", span.until);
+    if (span.numbers > 0) json.member("numbers", span.numbers).member("mean_absolute_error", span.absolute_error);
+    if (span.feedback == 0) {
+      json.end();
+      continue;
+    }
     const nn::Interval interval = span.interval();
-    json.begin_object().member("from", span.from).member("until", span.until).member("feedback", span.feedback);
-    json.member("agreed", span.agreed).member("agreement", span.agreement());
+    json.member("feedback", span.feedback).member("agreed", span.agreed).member("agreement", span.agreement());
     json.key("interval").begin_array().value(interval.low).value(interval.high).end().end();
   }
   json.end().end();

@@ -16,6 +16,8 @@ namespace qing::serve {
 struct AgreementSpan {
   std::int64_t from = 0, until = 0;  ///< seconds since 1970 (UTC); the end is excluded
   std::int64_t feedback = 0, agreed = 0;
+  std::int64_t numbers = 0;   ///< feedback on numbers, which has an error in place of agreement
+  double absolute_error = 0;  ///< the mean of these
   double agreement() const { return feedback == 0 ? 0 : static_cast<double>(agreed) / static_cast<double>(feedback); }
   nn::Interval interval() const { return nn::wilson_interval(agreed, feedback); }  ///< 95%
 };
@@ -23,7 +25,8 @@ struct AgreementSpan {
 struct ModelReport {
   /// drift: the labels' population stability index is above 0.25. unknown_tokens: their share is above twice that of
   /// the reference, and more than 1% higher. agreement: the interval of the last 30 days lies below that of the time
-  /// before. feedback: so many texts with their right labels are kept that training on them may help.
+  /// before; answers that are numbers do not count. feedback: so many texts with their right labels are kept that
+  /// training on them may help.
   struct Reason {
     std::string code = {}, message = {};
   };

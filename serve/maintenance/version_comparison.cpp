@@ -49,6 +49,18 @@ std::vector<ComparedTexts> compare_groups(std::span<const JudgedText> texts, std
   return compared;
 }
 
+cli::OrdinalComparison compare_places(std::span<const JudgedText> texts, std::span<const nn::PairedOutcome> outcomes,
+                                      const std::vector<std::string>& labels) {
+  const std::vector<double> places = nn::places_of(labels);
+  std::vector<double> expected, before, after;
+  for (const JudgedText& text : texts) {
+    expected.push_back(places[static_cast<size_t>(text.expected)]);
+    before.push_back(text.before_value);
+    after.push_back(text.after_value);
+  }
+  return cli::compare_ordinal(outcomes, {expected, before, after}, places);
+}
+
 void write_metric(JsonWriter& json, const ComparedMetric& metric) {
   json.begin_object().member("before", metric.before).member("after", metric.after);
   json.key("difference_interval").begin_array().value(metric.difference.low).value(metric.difference.high).end().end();
@@ -91,7 +103,8 @@ std::vector<JudgedText> judge_texts(std::span<const nn::Example> examples, const
   return judged;
 }
 
-VersionComparison compare_versions(std::span<const JudgedText> texts, const std::vector<std::string>& labels) {
+VersionComparison compare_versions(std::span<const JudgedText> texts, const std::vector<std::string>& labels,
+                                   nn::Problem problem) {
   if (texts.empty()) throw ValueError("evaluation set: has no texts; give labelled texts");
   const auto count = static_cast<std::int64_t>(labels.size());
   std::vector<nn::PairedOutcome> outcomes;
@@ -105,6 +118,7 @@ VersionComparison compare_versions(std::span<const JudgedText> texts, const std:
       compare_groups(texts, count, [&](const JudgedText& text) { return labels[static_cast<size_t>(text.expected)]; });
   comparison.per_source = compare_groups(texts, count, [](const JudgedText& text) { return text.source; });
   comparison.per_language = compare_groups(texts, count, [](const JudgedText& text) { return text.language; });
+  if (problem == nn::Problem::ordinal) comparison.ordinal = compare_places(texts, outcomes, labels);
   for (const JudgedText& text : texts) {
     if (text.after != text.expected) comparison.worst.push_back(text);
   }
@@ -124,6 +138,16 @@ std::vector<std::string> reasons_against(const VersionComparison& comparison) {
   if (const ComparedMetric& recall = comparison.macro_recall; recall.difference.high < 0) {
     reasons.push_back(fmt::format("all texts: macro-recall {:.4f} after {:.4f} (difference {:.4f} to {:.4f})",
                                   recall.after, recall.before, recall.difference.low, recall.difference.high));
+  }
+  if (comparison.ordinal) {
+    // Kappa is worse when it falls, and the error of the expected places, the last measure, when it grows.
+    const cli::ComparedMeasure &kappa = comparison.ordinal->measures.front(),
+                               &error = comparison.ordinal->measures.back();
+    for (const cli::ComparedMeasure* one : {&kappa, &error}) {
+      if (one == &kappa ? one->difference.high >= 0 : one->difference.low <= 0) continue;
+      reasons.push_back(fmt::format("all texts: {} {:.4f} after {:.4f} (difference {:.4f} to {:.4f})", one->name,
+                                    one->second, one->first, one->difference.low, one->difference.high));
+    }
   }
   for (const ComparedTexts& group : comparison.per_source) check("source " + group.name, group);
   for (const ComparedTexts& group : comparison.per_language) check("language " + group.name, group);
@@ -147,8 +171,9 @@ std::string to_json(const VersionComparison& comparison, const std::vector<std::
     json.member("predicted", labels[static_cast<size_t>(text.after)]).member("score", text.score);
     json.member("before", labels[static_cast<size_t>(text.before)]).end();
   }
-  json.end().end();
-  return json.take();
+  json.end();
+  if (comparison.ordinal) cli::write_json(json, *comparison.ordinal);
+  return json.end().take();
 }
 
 }  // namespace qing::serve

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@
 #include <qing/nn/models/prediction.h>
 #include <qing/nn/models/text_classifier.h>
 #include <qing/nn/paired_comparison.h>
+#include <qing/nn/problem.h>
+#include <qing/serve/reports/number_comparison.h>
 
 namespace qing::serve {
 
@@ -46,15 +49,18 @@ struct VersionComparison {
   std::vector<ComparedTexts> per_label = {}, per_source = {},
                              per_language = {};  ///< the accuracy of a label's texts is its recall
   std::vector<JudgedText> worst = {};            ///< texts on which the newer version is wrong with the highest scores
+  std::optional<cli::OrdinalComparison> ordinal = {};  ///< of ordered labels
 };
 
 /// Predicts all texts with both classifiers, which have the same labels. DataError for a text that one refuses.
 std::vector<JudgedText> judge_texts(std::span<const nn::Example> examples, const nn::TextClassifier& before,
                                     const nn::TextClassifier& after);
-/// ValueError without texts.
-VersionComparison compare_versions(std::span<const JudgedText> texts, const std::vector<std::string>& labels);
+/// `problem` is that of both versions: single_label or ordinal. ValueError without texts.
+VersionComparison compare_versions(std::span<const JudgedText> texts, const std::vector<std::string>& labels,
+                                   nn::Problem problem = nn::Problem::single_label);
 /// Why the newer version must not replace the older one: it is worse beyond chance over all texts, in macro-recall, or
-/// on the texts of a source or of a language. Empty: it may.
+/// on the texts of a source or of a language; of ordered labels also in quadratic weighted kappa or in the mean
+/// absolute error of the expected places. Empty: it may.
 std::vector<std::string> reasons_against(const VersionComparison& comparison);
 /// One JSON object with the members of the comparison.
 std::string to_json(const VersionComparison& comparison, const std::vector<std::string>& labels);

@@ -8,18 +8,47 @@ std::chrono::microseconds AnswerLog::system_time() {
   return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch());
 }
 
+size_t LoggedAnswer::texts() const {
+  switch (problem) {
+    case nn::Problem::multi_label: return ends.size();
+    case nn::Problem::regression: return values.size();
+    default: return predicted.size();
+  }
+}
+
+std::span<const std::int32_t> LoggedAnswer::labels_of(size_t text) const {
+  const std::span<const std::int32_t> all = predicted;
+  if (problem == nn::Problem::regression) return {};
+  if (problem != nn::Problem::multi_label) return all.subspan(text, 1);
+  const auto begin = static_cast<size_t>(text == 0 ? 0 : ends[text - 1]);
+  return all.subspan(begin, static_cast<size_t>(ends[text]) - begin);
+}
+
 void AnswerLog::add(const std::string& project, const std::string& request, const std::string& model,
                     std::int64_t version, const std::vector<std::string>& labels,
-                    std::span<const nn::Prediction> predictions, bool one_label) {
+                    std::span<const nn::Prediction> predictions, nn::Problem problem) {
   const std::lock_guard lock(mutex_);
   // The clock may stand still or be set back.
   last_ = std::max(last_ + 1, clock_().count());
-  LoggedAnswer answer{model, version, last_, {}, shared(model, version, labels), one_label};
-  for (const nn::Prediction& prediction : predictions) answer.predicted.push_back(prediction.label);
+  LoggedAnswer answer{.model = model,
+                      .version = version,
+                      .answered = last_,
+                      .problem = problem,
+                      .labels = shared(model, version, labels)};
+  for (const nn::Prediction& prediction : predictions) {
+    if (problem == nn::Problem::regression) {
+      answer.values.push_back(prediction.value);
+    } else if (problem == nn::Problem::multi_label) {
+      answer.predicted.insert(answer.predicted.end(), prediction.labels.begin(), prediction.labels.end());
+      answer.ends.push_back(static_cast<std::int32_t>(answer.predicted.size()));
+    } else {
+      answer.predicted.push_back(prediction.label);
+    }
+  }
   Key key(project, request);
-  labels_ += answer.predicted.size();
+  labels_ += answer.size();
   LoggedAnswer& place = answers_[key];
-  labels_ -= place.predicted.size();
+  labels_ -= place.size();
   place = std::move(answer);
   order_.emplace_back(last_, std::move(key));
   forget_old(last_);
@@ -39,7 +68,7 @@ void AnswerLog::forget_old(std::int64_t now) {
          (order_.size() > bounds_.answers || labels_ > bounds_.labels || order_.front().first < oldest)) {
     const auto found = answers_.find(order_.front().second);
     if (found != answers_.end() && found->second.answered == order_.front().first) {
-      labels_ -= found->second.predicted.size();
+      labels_ -= found->second.size();
       answers_.erase(found);
     }
     order_.pop_front();

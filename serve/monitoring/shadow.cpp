@@ -9,6 +9,14 @@ namespace qing::serve {
 void ShadowComparison::served(std::vector<nn::Prediction> predictions) { take(served_, std::move(predictions)); }
 void ShadowComparison::shadow(std::vector<nn::Prediction> predictions) { take(shadow_, std::move(predictions)); }
 
+bool ShadowComparison::agree(const nn::Prediction& a, const nn::Prediction& b) const {
+  switch (problem_) {
+    case nn::Problem::multi_label: return a.labels == b.labels;
+    case nn::Problem::regression: return a.value == b.value;
+    default: return a.label == b.label;
+  }
+}
+
 void ShadowComparison::take(Side& side, std::vector<nn::Prediction> predictions) {
   const std::lock_guard lock(mutex_);
   side = std::move(predictions);
@@ -25,9 +33,9 @@ void ShadowComparison::take(Side& side, std::vector<nn::Prediction> predictions)
       continue;
     }
     ++statistics_->shadow_texts;
-    if (a.label == b.label && a.labels == b.labels) ++statistics_->shadow_agreed;
-    // In millionths, as counters are whole numbers.
-    statistics_->shadow_difference += static_cast<std::uint64_t>(std::lround(difference * 1e6));
+    if (agree(a, b)) ++statistics_->shadow_agreed;
+    // In millionths, as counters are whole numbers. Numbers of any size may differ, and the sum must stay one.
+    statistics_->shadow_difference += static_cast<std::uint64_t>(std::lround(std::min(difference, 1e9) * 1e6));
   }
 }
 

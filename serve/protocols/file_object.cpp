@@ -15,8 +15,8 @@ std::string status_details(const DatasetReport& report) {
 
 // The members of a report stay null for a file that has none.
 void write_report(JsonWriter& out, const std::optional<DatasetReport>& report) {
-  for (const char* name :
-       {"format", "rows", "wrong_rows", "errors", "labels", "languages", "duplicates", "contradictions", "lengths"}) {
+  for (const char* name : {"format", "rows", "wrong_rows", "errors", "labels", "languages", "duplicates",
+                           "contradictions", "lengths", "kind", "numbers"}) {
     if (!report) out.key(name).raw("null");
   }
   if (!report) return;
@@ -26,6 +26,7 @@ void write_report(JsonWriter& out, const std::optional<DatasetReport>& report) {
   out.key("errors").raw(errors_json(*report)).key("labels").raw(counts_json(report->labels));
   out.key("languages").raw(counts_json(report->languages)).member("duplicates", report->duplicates);
   out.member("contradictions", report->contradictions).key("lengths").raw(lengths_json(report->lengths));
+  out.member("kind", nn::name_of(report->problem)).key("numbers").raw(numbers_json(*report));
 }
 
 }  // namespace
@@ -39,7 +40,8 @@ constexpr std::string_view kFileSchema = R"({"type":"object","required":["id","o
 "type":"object","required":["line","message"],"properties":{"line":{"type":"integer"},"message":{"type":"string"}}}},
 "labels":{"type":["object","null"],"additionalProperties":{"type":"integer"}},"languages":{"type":["object","null"],
 "additionalProperties":{"type":"integer"}},"duplicates":{"type":["integer","null"]},
-"contradictions":{"type":["integer","null"]},"lengths":{"type":["object","null"]}}})";
+"contradictions":{"type":["integer","null"]},"lengths":{"type":["object","null"]},
+"kind":{"enum":["single-label","multi-label","regression",null]},"numbers":{"type":["object","null"]}}})";
 
 std::string file_object(const StoredFile& file) {
   JsonWriter out;

@@ -12,7 +12,7 @@
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/jobs/cluster_wishes.h>
 #include <qing/serve/jobs/job_runner.h>
-#include <qing/serve/jobs/train_task.h>
+#include <qing/serve/jobs/requested_options.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/tensor/errors.h>
 
@@ -119,14 +119,15 @@ json::object options_of(const json::object& object, const std::vector<std::strin
         continue;
       }
       const optim::TrainOption* const option = requested_option(name);
-      if (option == nullptr && !is_run_option(name)) {
+      if (option == nullptr && !is_run_option(name) && !is_file_option(name)) {
         // Refuses the name in the usual words.
         check_members(json::object{{key, value}}, "", {"training_file", "model", "options of qing train"});
       }
       std::string given = option == nullptr ? std::string(name) : option->option_name();
       std::ranges::replace(given, '_', '-');
-      options[given] =
-          json::value_from(option == nullptr ? run_option_texts(name, value) : option_texts(*option, value));
+      options[given] = json::value_from(option != nullptr     ? option_texts(*option, value)
+                                        : is_run_option(name) ? run_option_texts(name, value)
+                                                              : file_option_texts(name, value));
     } catch (const ValueError& error) { refuse_field(error.what()); }
   }
   for (const std::string_view cluster : {kSlurmOption, kKubernetesOption}) {
@@ -149,9 +150,10 @@ NewJob read_new_job(const Service& service, const std::string& body, const std::
                                                "metadata", "hyperparameters", "method",          "integrations"};
   NewJob made;
   TrainingJob& job = made.job;
+  json::object options;
   if (all_options) {
-    job.options = json::serialize(
-        options_of(object, known, service.jobs() == nullptr ? JobOptions{} : service.jobs()->options()));
+    options = options_of(object, known, service.jobs() == nullptr ? JobOptions{} : service.jobs()->options());
+    job.options = json::serialize(options);
   } else {
     check_members(object, "",
                   {"model", "training_file", "validation_file", "suffix", "seed", "metadata", "hyperparameters",
@@ -176,6 +178,7 @@ NewJob read_new_job(const Service& service, const std::string& body, const std::
     job.seed = *number;
   }
   job.base = base;
+  nn::Problem of_base = nn::Problem::single_label;
   if (base != TrainingJob::kScratch) {
     const Model model = service.model(base, key);
     job.base = model.name;
@@ -183,7 +186,11 @@ NewJob read_new_job(const Service& service, const std::string& body, const std::
     if (service.registry().folder_of(model.name, model.version).empty()) {
       refuse_field("model: has no files to begin with; take another one");
     }
+    of_base = model.classifier->problem();
   }
+  try {
+    check_together(options, of_base);
+  } catch (const ValueError& error) { refuse_field(error.what()); }
   job.project = service.project(key);
   made.request = sha256_of_bytes(json::serialize(parsed));
   return made;

@@ -170,8 +170,10 @@ void list_checkpoints(Service& service, const std::string& id, Routed::Reply rep
         json.key(none).raw("null");
       }
       const json::value* validation = outcome.if_contains("validation");
+      // Several labels and numbers have no accuracy.
+      const json::value* accuracy = validation == nullptr ? nullptr : validation->as_object().if_contains("accuracy");
       json.key("full_valid_mean_token_accuracy");
-      json.raw(validation == nullptr ? "null" : json::serialize(validation->at("accuracy"))).end().end();
+      json.raw(accuracy == nullptr ? "null" : json::serialize(*accuracy)).end().end();
     });
   });
 }

@@ -104,6 +104,11 @@ Model begin_trial(Service& service, Registry& registry, TrialPlan plan, bool by_
     refuse_field(fmt::format("rollback.drift: compares labels of texts, and {} is of the task {}; leave it out",
                              plan.model, model->served->task()));
   }
+  if (model && model->classifier && model->classifier->problem() == nn::Problem::regression &&
+      (plan.limits.agreement || plan.limits.drift)) {
+    refuse_field(fmt::format("rollback.{}: compares labels, and {} gives numbers; leave it out",
+                             plan.limits.agreement ? "agreement" : "drift", plan.model));
+  }
   Database database = service.state()->open();
   plan.step = 0;
   plan.step_started = static_cast<std::int64_t>(std::time(nullptr));

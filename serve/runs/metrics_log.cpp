@@ -51,6 +51,14 @@ DevScore score_from(const json::value& value) {
           value.as_object().contains("loss") ? value.at("loss").to_number<double>() : 0};
 }
 
+SetScores measured_in(const json::object& set) {
+  SetScores scores{.name = std::string(set.at("name").as_string()), .values = {}, .text = {}};
+  for (const auto& [name, value] : set) {
+    if (value.is_number()) scores.values.emplace_back(name, value.to_number<double>());
+  }
+  return scores;
+}
+
 // The mean over the dev sets under the name of its measure.
 double score_in(const json::object& line) {
   for (const Measure& measure : measures()) {
@@ -144,7 +152,10 @@ Metrics read_metrics(const fs::path& file) {
       if (value.at("type") == "step") metrics.steps.push_back({step, value.at("loss").to_number<double>()});
       if (value.at("type") != "evaluation") return;
       if (const json::value* masked = value.as_object().if_contains("score")) {
-        metrics.evaluations.push_back({step, masked->to_number<double>(), {}});
+        EvaluationPoint& point =
+            metrics.evaluations.emplace_back(EvaluationPoint{step, masked->to_number<double>(), {}});
+        for (const json::value& set : value.at("dev").as_array())
+          point.measured.push_back(measured_in(set.as_object()));
         return;
       }
       EvaluationPoint& point =

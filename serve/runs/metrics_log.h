@@ -21,7 +21,9 @@ struct StepPoint {
 struct EvaluationPoint {
   int64_t step;
   double score;                ///< greater is better: the mean of the sets' measure, a loss with a minus
-  std::vector<DevScore> sets;  ///< of a classifier alone
+  std::vector<DevScore> sets;  ///< of a classifier of single labels alone
+  /// Of any other model, with the values alone.
+  std::vector<SetScores> measured = {};
 };
 
 struct Metrics {

@@ -22,6 +22,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+double number_in(const std::string& label) { return *nn::number_of(label); }
+
 // The labels of a classifier with the same kind of scores. None of a folder without a classification head, such as a
 // masked language model's.
 std::vector<std::string> labels_of_model(const fs::path& folder, nn::Problem problem) {
@@ -131,5 +133,13 @@ TrainingLabels choose_labels(std::span<const fs::path> data, const nn::DatasetOp
   if (!from.empty()) chosen.told.push_back(about_head(from, of_model, chosen.labels));
   return chosen;
 }
+
+bool are_numbers(std::span<const std::string> labels) {
+  return std::ranges::all_of(labels, [](const std::string& label) { return nn::number_of(label).has_value(); });
+}
+
+bool ascend(std::span<const std::string> labels) { return std::ranges::is_sorted(labels, {}, number_in); }
+
+void sort_by_number(std::vector<std::string>& labels) { std::ranges::stable_sort(labels, {}, number_in); }
 
 }  // namespace qing::serve::cli

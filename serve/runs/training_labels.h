@@ -22,4 +22,11 @@ struct TrainingLabels {
 TrainingLabels choose_labels(std::span<const std::filesystem::path> data, const nn::DatasetOptions& reading,
                              const std::vector<std::string>& given, const std::filesystem::path& from);
 
+/// Whether all labels are numbers, so that they have an order by themselves.
+bool are_numbers(std::span<const std::string> labels);
+/// Whether labels that are numbers ascend.
+bool ascend(std::span<const std::string> labels);
+/// Sorts labels that are numbers from the lowest to the highest; equal ones stay as they are.
+void sort_by_number(std::vector<std::string>& labels);
+
 }  // namespace qing::serve::cli

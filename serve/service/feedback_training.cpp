@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include <qing/serve/common/json_writer.h>
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/jobs/job_store.h>
 #include <qing/serve/state/audit.h>
@@ -21,9 +20,8 @@ std::string train_on_feedback(const FeedbackTraining& means, const RetrainingPla
   JobStore(means.database).require_room(plan.project, means.jobs.most_unfinished());
   Upload upload(means.state.files());
   for (const Feedback& one : feedback) {
-    JsonWriter line;
-    line.begin_object().member("text", one.text).member("label", one.label).member("source", "feedback").end();
-    upload.write(line.take() + "\n");
+    // Answers of an older version of another kind, such as one label instead of several, are no data for this one.
+    if (!model->classifier || one.problem == model->classifier->problem()) upload.write(training_row(one) + "\n");
   }
   const NewFile named{.project = plan.project,
                       .name = fmt::format("feedback-{}.jsonl", plan.model),

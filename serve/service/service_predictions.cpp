@@ -347,7 +347,8 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
   require_fits(request);
   const auto statistics = request.statistics;
   std::optional<BatchRequest> copy = shadow_copy(pending->job.model, request, reply);
-  const auto shadow = copy ? std::make_shared<ShadowComparison>(statistics) : nullptr;
+  const auto shadow =
+      copy ? std::make_shared<ShadowComparison>(statistics, pending->job.model.classifier->problem()) : nullptr;
   std::string owner = project(reply.key);
   const bool queued =
       batcher_.submit(std::move(request), [this, pending, shadow, project = std::move(owner), reply = std::move(reply),
@@ -358,10 +359,8 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
         HttpResponse response = result_response(*pending, result, this->limits(model), [&](const Answer& answer) {
           count(answer);
           if (model.classifier->embeds()) return;  // there is no label to give feedback on
-          const nn::Problem problem = model.classifier->problem();
-          const bool one_label = problem == nn::Problem::single_label || problem == nn::Problem::ordinal;
           answers_.add(project, reply.request_id, model.name, model.version, answer.labels(), answer.predictions,
-                       one_label);
+                       model.classifier->problem());
         });
         if (result.status != BatchResult::Status::kCancelled) {
           versions_.add(model.name, model.version, response.status >= 500, Batcher::Clock::now() - begun);

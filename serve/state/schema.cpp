@@ -97,6 +97,10 @@ CREATE TABLE files(
   id TEXT PRIMARY KEY, project TEXT NOT NULL, name TEXT NOT NULL, purpose TEXT NOT NULL, bytes INTEGER NOT NULL,
   created INTEGER NOT NULL, expires INTEGER NOT NULL, sha256 TEXT NOT NULL, report TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX files_by_project ON files(project, id);
+)",
+    R"(
+-- The kind of the model's answers, by nn::name_of(). It says what predicted and label are (feedback.h).
+ALTER TABLE feedback ADD COLUMN problem TEXT NOT NULL DEFAULT 'single-label';
 )"};
 
 }  // namespace qing::serve

@@ -58,20 +58,25 @@ const svg = (tag, attributes, text) => {
   if (text !== undefined) element.textContent = text;
   return element;
 };
-// Training loss (left scale) and macro recall of the validation data (right scale, 0 to 1) over the steps.
+// The measure that chooses the best model by default, of ordered labels, several labels, numbers and single labels.
+const MEASURES = ['kappa', 'micro_f1', 'mse', 'macro_recall'];
+// Training loss (left scale) and the measure on the validation data (right scale, from 0 to 1 or to the greatest error) over
+// the steps.
 function curve(job) {
-  const loss = points[job.id].filter(point => 'train_loss' in point), recall = points[job.id].filter(point => 'valid_macro_recall' in point);
+  const measure = MEASURES.find(name => points[job.id].some(point => `valid_${name}` in point)) || 'macro_recall', value = point => point[`valid_${measure}`];
+  const loss = points[job.id].filter(point => 'train_loss' in point), scores = points[job.id].filter(point => value(point) !== undefined);
   const last = job.progress?.steps || loss.at(-1)?.step || 1, top = Math.max(...loss.map(point => point.train_loss), 1e-9);
+  const most = Math.max(...scores.map(value), measure === 'mse' ? 1e-9 : 1);
   const x = step => 10 + 380 * step / last, line = (list, y) => list.map((point, i) => `${i ? 'L' : 'M'}${x(point.step).toFixed(1)} ${y(point).toFixed(1)}`).join('');
-  const lossY = point => 130 - 110 * point.train_loss / top, recallY = point => 130 - 110 * point.valid_macro_recall;
-  const best = recall.at(-1)?.valid_macro_recall;
+  const lossY = point => 130 - 110 * point.train_loss / top, scoreY = point => 130 - 110 * Math.max(value(point), 0) / most;
+  const score = scores.length ? `${t('valid_' + measure)} ${value(scores.at(-1)).toFixed(3)}` : '';
   const picture = svg('svg', { class: 'curve', viewBox: '0 0 400 160', role: 'img' });
-  picture.append(svg('title', {}, `${t('trainLoss')} ${loss.at(-1)?.train_loss.toFixed(3) ?? ''}, ${t('validRecall')} ${best?.toFixed(3) ?? ''}`),
+  picture.append(svg('title', {}, `${t('trainLoss')} ${loss.at(-1)?.train_loss.toFixed(3) ?? ''}, ${score}`),
     svg('line', { class: 'axis', x1: 10, x2: 390, y1: 130, y2: 130 }), svg('path', { class: 'loss', d: line(loss, lossY) }),
-    svg('path', { class: 'recall', d: line(recall, recallY) }),
-    ...recall.map(point => svg('circle', { class: 'dot', cx: x(point.step), cy: recallY(point), r: 3 })),
+    svg('path', { class: 'recall', d: line(scores, scoreY) }),
+    ...scores.map(point => svg('circle', { class: 'dot', cx: x(point.step), cy: scoreY(point), r: 3 })),
     svg('text', { x: 10, y: 14 }, `${t('trainLoss')} ${loss.at(-1)?.train_loss.toFixed(3) ?? ''}`),
-    svg('text', { x: 390, y: 14, 'text-anchor': 'end' }, best === undefined ? '' : `${t('validRecall')} ${best.toFixed(3)}`),
+    svg('text', { x: 390, y: 14, 'text-anchor': 'end' }, score),
     svg('text', { x: 10, y: 150 }, '0'), svg('text', { x: 390, y: 150, 'text-anchor': 'end' }, String(last)));
   return picture;
 }

@@ -15,10 +15,15 @@ async function promote() {
   drawPromotion(answer);
   await showModels();
 }
-// The results of both versions on the evaluation data: overall, by source and by language.
+// The results of both versions on the evaluation data: overall, by source and by language. Several labels and numbers have
+// measures of their own.
 function drawPromotion({ reasons, comparison }) {
   const shown = (reasons || []).map(reason => make('p', 'problem', reason));
-  if (comparison) {
+  if (comparison?.measures) {
+    const cells = one => [one.name, String(one.texts ?? comparison.texts), one.before.toPrecision(4), one.after.toPrecision(4)];
+    const rows = [...comparison.measures, ...comparison.per_source, ...comparison.per_language];
+    shown.push(grid([t('group'), t('texts'), t('before'), t('after')], rows.map(cells)));
+  } else if (comparison) {
     const percent = share => `${(100 * share).toFixed(1)}%`;
     const cells = group => [group.name || t('all'), String(group.texts), percent(group.accuracy.before), percent(group.accuracy.after)];
     const groups = [comparison.all, ...(comparison.per_source || []), ...(comparison.per_language || [])].filter(Boolean);

@@ -188,8 +188,13 @@ TEST(FailingAllocations, OwnersOfModels) {
 }
 
 TEST(FailingAllocations, FeedbackAndTheAuditLog) {
-  const Feedback feedback{
-      .project = "a", .model = "mood", .version = 1, .request = "r", .label = "positive", .text = "a text"};
+  const Feedback feedback{.project = "a",
+                          .model = "mood",
+                          .version = 1,
+                          .request = "r",
+                          .predicted = "positive",
+                          .label = "positive",
+                          .text = "a text"};
   const Act add = [feedback](Opened& opened) { FeedbackStore(opened.database).add(feedback); };
   fail_each_allocation(on_state("feedback: add", kFile, add));
   fail_each_allocation(on_state(

@@ -113,7 +113,8 @@ def test_feedback_from_answer_to_summary_and_export(qing, root, serve, store, tm
     qing("feedback", "export", "--state", tmp_path / "state", "--model", "emotion_analysis", "--project", "a", "--out", out)
     assert json.loads(out.read_text()) == {"text": secret, "label": wrong, "source": "feedback"}
     lines = qing("feedback", "summary", "--state", tmp_path / "state", "--json").stdout.splitlines()
-    assert sum(json.loads(line)["feedback"] for line in lines) == 2
+    totals = [json.loads(line) for line in lines if "label" not in json.loads(line)]
+    assert [(one["feedback"], one["agreed"], one["kept_texts"]) for one in totals] == [(2, 1, 1)]
 
 
 def write_rows(path, rows):

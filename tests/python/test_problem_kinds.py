@@ -1,5 +1,5 @@
 """Several labels, ordered labels and numbers beyond one training: kills and resumes, ranks, searches, comparison with
-intervals beside scipy's tests, the C library, exports, and what the service refuses."""
+intervals beside scipy's tests, and the C library."""
 
 import ctypes
 import json
@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import BUILD, RunningServer, ask
-from job_tools import client_of, finished, upload
+from conftest import BUILD
 from scipy import stats
 from sklearn import metrics
 from test_mpi_training import OPEN_MPI
@@ -185,7 +184,7 @@ def test_models_of_ordered_labels_are_compared(qing, files, models, tmp_path):
     weak, strong = models["ordinal"]
     data = files["ordinal"][1]
     result = qing("compare", weak, strong, "--data", data, "--json", "--chart", tmp_path / "c.svg")
-    found, rows = last_json(result)["ordinal"], []
+    found, rows = last_json(result)["comparison"]["ordinal"], []
     for model in (weak, strong):
         report = last_json(qing("eval", "--model", model, "--data", data, "--out", tmp_path / "r.csv", "--json"))
         rows.append((report, rows_of(tmp_path / "r.csv")))
@@ -244,40 +243,3 @@ def test_the_c_library_gives_labels_and_values(qing, library, models, number, ki
     assert library.qing_model_problem(None) == -1
     library.qing_free_predictions(predictions)
     library.qing_free_model(handle)
-
-
-@pytest.mark.parametrize("kind", ["multi-label", "regression"])
-@pytest.mark.parametrize("form", ["hf", "gguf", "safetensors"])
-def test_exports_that_lose_the_kind_are_refused(qing, models, tmp_path, kind, form):
-    result = qing("export", "--model", models[kind][1], "--format", form, "--out", tmp_path / "out", check=False)
-    assert result.returncode == 1 and f"a {kind} model is exported as onnx or onnx-int8" in result.stderr
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_service_says_what_it_does_not_do_for_a_kind(qing, models, tmp_path, kind):
-    root = tmp_path / "models/kind"
-    root.mkdir(parents=True)
-    (root / "1").symlink_to(models[kind][1])
-    server = RunningServer(qing.binary, "--port", 0, "--models", tmp_path / "models", "--state", tmp_path / "state")
-    try:
-        endpoint = server.endpoint
-        _, headers, _ = ask(f"{endpoint}/v1/models/kind/predict", {"texts": ["the superb of"]})
-        body = {"request_id": headers["X-Request-Id"], "label": "5" if kind == "ordinal" else "food"}
-        status, _, answer = ask(f"{endpoint}/v1/feedback", body)
-        if kind == "ordinal":
-            assert status == 200 and answer["label"] == "5"
-        else:
-            assert status == 422 and "feedback is for models of one label" in answer["error"]
-        client = client_of(server)
-        rows = [("good", f"a {word} day") for word in FILL] + [("bad", f"the {word} night") for word in FILL]
-        file = upload(client, rows)
-        name = kind.replace("-", "_")
-        status, _, answer = ask(f"{endpoint}/v1/jobs", {"model": "scratch", "training_file": file, name: 1})
-        assert status == 422 and name in json.dumps(answer)
-        job = client.fine_tuning.jobs.create(model="kind", training_file=file)
-        done = finished(client, job)
-        assert done.status == "failed" and done.error.code == "invalid_model" and done.error.param == "model"
-        assert f"the model to begin with is a {kind} one" in done.error.message
-    finally:
-        server.stop()

@@ -19,6 +19,11 @@ namespace {
 
 using Counts = std::map<std::string, std::int64_t>;
 
+// The labels are those of the file.
+nn::DatasetOptions learning(nn::Problem problem = nn::Problem::single_label) {
+  return {.labels = {}, .problem = problem};
+}
+
 TEST(DatasetReport, CountsWhatAFileHolds) {
   const test::TempFolder folder;
   const auto file = folder.write("file-a",
@@ -118,8 +123,8 @@ TEST(DatasetReport, ADamagedWorkbookIsAnErrorOfTheFile) {
 TEST(Dataset, ReadsUsableRowsWithTheirLabels) {
   const test::TempFolder folder;
   const auto file = folder.write("file-a", "text,label,source\nb,z,s\nbad\na,a,\n");
-  EXPECT_THROW(read_dataset(file, BadRows::kRefuse), nn::LineError);
-  const Dataset dataset = read_dataset(file, BadRows::kSkip);
+  EXPECT_THROW(read_dataset(file, BadRows::kRefuse, learning()), nn::LineError);
+  const Dataset dataset = read_dataset(file, BadRows::kSkip, learning());
   EXPECT_EQ(dataset.labels, (std::vector<std::string>{"a", "z"}));
   ASSERT_EQ(dataset.examples.size(), 2U);
   EXPECT_EQ(dataset.skipped, 1);
@@ -127,11 +132,90 @@ TEST(Dataset, ReadsUsableRowsWithTheirLabels) {
   EXPECT_EQ(dataset.examples[0].label, 1);
   EXPECT_EQ(dataset.examples[0].source, "s");
   EXPECT_EQ(dataset.examples[1].label, 0);
-  const Dataset known = read_dataset(file, BadRows::kSkip, {"z", "y"});
+  const Dataset known = read_dataset(file, BadRows::kSkip, {.labels = {"z", "y"}});
   EXPECT_EQ(known.labels, (std::vector<std::string>{"z", "y"}));
   EXPECT_EQ(known.examples.size(), 1U);
   EXPECT_EQ(known.skipped, 2);
-  EXPECT_THROW(read_dataset(file, BadRows::kSkip, {"y"}), DataError);
+  EXPECT_THROW(read_dataset(file, BadRows::kSkip, {.labels = {"y"}}), DataError);
+}
+
+TEST(DatasetReport, RowsOfSeveralLabelsCountForEach) {
+  const test::TempFolder folder;
+  const std::string separated = "text,labels\na,x|y\nb,y\nc,\na,y|x\nd,x|y|z\ne,z\n";
+  const std::string columns = "text,x,y,z\na,1,1,0\nb,0,1,0\nc,0,0,0\na,1,1,0\nd,1,1,1\ne,0,0,1\n";
+  const std::string lists =
+      R"([{"text":"a","label":["x","y"]},{"text":"b","label":["y"]},{"text":"c","label":[]},{"text":"a","label":["y","x"]},
+{"text":"d","label":["z","x","y"]},{"text":"e","label":["z"]}])";
+  for (const std::string& content : {separated, columns, lists}) {
+    const DatasetReport report = examine_dataset(folder.write("file-a", content));
+    EXPECT_EQ(report.problem, nn::Problem::multi_label) << content;
+    EXPECT_EQ(report.rows, 6) << content;
+    EXPECT_EQ(report.wrong, 0) << content;
+    EXPECT_EQ(report.labels, (Counts{{"x", 3}, {"y", 4}, {"z", 2}})) << content;
+    EXPECT_EQ(report.duplicates, 1) << content;
+    EXPECT_EQ(report.contradictions, 0) << content;
+    EXPECT_EQ(to_json(report_from_json(to_json(report))), to_json(report));
+  }
+}
+
+TEST(DatasetReport, NumbersAreNoLabels) {
+  const test::TempFolder folder;
+  const DatasetReport report = examine_dataset(folder.write("file-a", "text,label\na,1.5\nb,-2\nc,many\na,3\nd,1.5\n"));
+  EXPECT_EQ(report.problem, nn::Problem::single_label) << "one field is no number";
+  const DatasetReport numbers = examine_dataset(folder.write("file-b", "text,label\na,1.5\nb,-2\na,3\na,3.0\n"));
+  EXPECT_EQ(numbers.problem, nn::Problem::regression);
+  EXPECT_EQ(numbers.rows, 4);
+  EXPECT_TRUE(numbers.labels.empty());
+  EXPECT_DOUBLE_EQ(numbers.numbers.least, -2);
+  EXPECT_DOUBLE_EQ(numbers.numbers.mean, 1.375);
+  EXPECT_DOUBLE_EQ(numbers.numbers.most, 3);
+  EXPECT_EQ(numbers.duplicates, 1) << "3 and 3.0 are one number";
+  EXPECT_EQ(numbers.contradictions, 1);
+  EXPECT_EQ(to_json(report_from_json(to_json(numbers))), to_json(numbers));
+  std::string whole = "text,label\n", late = whole;
+  for (int i = 0; i < 1200; ++i) whole += fmt::format("a,{}\n", i);
+  EXPECT_EQ(examine_dataset(folder.write("file-c", whole)).rows, 1200) << "more numbers than labels";
+  for (int i = 0; i < 20'000; ++i) late += fmt::format("a,{}\n", i < 15'000 ? "1.5" : "no");
+  const DatasetReport mixed = examine_dataset(folder.write("file-d", late));
+  EXPECT_EQ(mixed.rows, 15'000);
+  EXPECT_EQ(mixed.wrong, 5'000);
+  EXPECT_EQ(mixed.errors.front().message, "'no' is not a number; write one such as 3.5, or remove the row");
+  EXPECT_EQ(report_from_json(to_json(mixed)).wrong, 5'000);
+}
+
+TEST(Dataset, ReadsRowsOfSeveralLabelsAndNumbers) {
+  const test::TempFolder folder;
+  const auto sets = folder.write("file-a", "text,labels\nb,z; y\na,\nc,a;z\n");
+  const Dataset learned = read_dataset(sets, BadRows::kRefuse, learning(nn::Problem::multi_label));
+  EXPECT_EQ(learned.labels, (std::vector<std::string>{"a", "y", "z"}));
+  ASSERT_EQ(learned.examples.size(), 3U);
+  EXPECT_EQ(learned.examples[0].labels, (std::vector<std::int32_t>{1, 2}));
+  EXPECT_TRUE(learned.examples[1].labels.empty());
+  EXPECT_EQ(learned.examples[2].labels, (std::vector<std::int32_t>{0, 2}));
+  EXPECT_EQ(learned.examples[0].label, nn::kNoLabel);
+  nn::DatasetOptions known = learning(nn::Problem::multi_label);
+  known.labels = {"z", "y"};
+  EXPECT_THROW(read_dataset(sets, BadRows::kRefuse, known), nn::LineError);
+  EXPECT_EQ(read_dataset(sets, BadRows::kSkip, known).skipped, 1);
+
+  const auto columns = folder.write("file-b", "text,zoo,art\na,1,0\nb,1,1\n");
+  const Dataset marked = read_dataset(columns, BadRows::kRefuse, learning(nn::Problem::multi_label));
+  EXPECT_EQ(marked.labels, (std::vector<std::string>{"zoo", "art"})) << "the order of the columns";
+  EXPECT_EQ(marked.examples[1].labels, (std::vector<std::int32_t>{0, 1}));
+  known.labels = {"zoo", "other"};
+  EXPECT_THROW(read_dataset(columns, BadRows::kRefuse, known), DataError);
+  known.labels = {"zoo"};
+  EXPECT_THROW(read_dataset(columns, BadRows::kRefuse, known), DataError);
+
+  const auto numbers = folder.write("file-c", "text,price\na,1e3\nb,x\n");
+  nn::DatasetOptions priced = learning(nn::Problem::regression);
+  priced.label_column = "price";
+  const Dataset values = read_dataset(numbers, BadRows::kSkip, priced);
+  EXPECT_EQ(values.labels, (std::vector<std::string>{"value"}));
+  EXPECT_EQ(values.examples.at(0).value, 1000);
+  EXPECT_EQ(values.skipped, 1);
+  const auto counts = folder.write("file-d", "text,label\na,10\nb,9\n");
+  EXPECT_EQ(read_dataset(counts, BadRows::kRefuse, learning()).labels, (std::vector<std::string>{"9", "10"}));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Which answers are remembered, feedback on them, and reports from it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <vector>
@@ -48,6 +49,27 @@ TEST_F(AnswerLogTest, KnowsAnAnswerOfTheSameProjectAlone) {
   EXPECT_FALSE(log.find("a", "two"));
   add(log, "b", "one", 1);
   EXPECT_EQ(log.find("a", "one")->predicted.front(), 2) << "another project's answer of this id replaces nothing";
+}
+
+TEST_F(AnswerLogTest, KnowsSetsOfLabelsAndNumbers) {
+  AnswerLog log = log_with({.answers = 10, .labels = 9, .time = 60s});
+  std::vector<nn::Prediction> some = predicted({0, 1, 2});
+  some[0].labels = {0, 2};
+  some[2].labels = {1};
+  log.add("a", "sets", "topics", 1, {"x", "y", "z"}, some, nn::Problem::multi_label);
+  const auto sets = log.find("a", "sets");
+  ASSERT_TRUE(sets);
+  EXPECT_EQ(sets->texts(), 3U);
+  EXPECT_TRUE(std::ranges::equal(sets->labels_of(0), std::vector<std::int32_t>{0, 2}));
+  EXPECT_TRUE(sets->labels_of(1).empty());
+  EXPECT_TRUE(std::ranges::equal(sets->labels_of(2), std::vector<std::int32_t>{1}));
+  EXPECT_EQ(sets->size(), 6U);
+  some[1].value = 2.5;
+  log.add("a", "numbers", "price", 1, {"value"}, some, nn::Problem::regression);
+  EXPECT_EQ(log.find("a", "numbers")->values, (std::vector<double>{0, 2.5, 0}));
+  EXPECT_TRUE(log.find("a", "sets"));
+  log.add("a", "more", "price", 1, {"value"}, predicted({0}), nn::Problem::regression);
+  EXPECT_FALSE(log.find("a", "sets")) << "10 labels and numbers are more than 9";
 }
 
 TEST_F(AnswerLogTest, ForgetsByTimeNumberAndLabels) {
@@ -108,7 +130,13 @@ TEST_F(FeedbackTest, IsCountedByModelVersionAndLabel) {
   EXPECT_EQ(all[0].label, "bad");
   EXPECT_EQ(all[0].total, 2);
   EXPECT_EQ(all[0].agreed, 1);
-  EXPECT_EQ(all[0].kept, 1);
+  EXPECT_EQ(all[0].predicted, 1);
+  EXPECT_EQ(all[1].predicted, 2);
+  const auto totals = store.totals({.model = "mood"});
+  ASSERT_EQ(totals.size(), 1U);
+  EXPECT_EQ(totals[0].total, 3);
+  EXPECT_EQ(totals[0].agreed, 2);
+  EXPECT_EQ(totals[0].kept, 1);
   EXPECT_EQ(store.counts({.project = "b"}).size(), 1U);
   EXPECT_TRUE(store.counts({.model = "other"}).empty());
   EXPECT_TRUE(store.kept("b", "mood", 0, 10).empty());
@@ -120,8 +148,78 @@ TEST_F(FeedbackTest, OnTheSameTextReplacesTheFormer) {
   const Feedback first = given("a", 0, "good", "bad"), second = given("a", 0, "good", "so");
   EXPECT_NE(first.id, second.id);
   const auto counts = store.counts({});
-  ASSERT_EQ(counts.size(), 1U);
-  EXPECT_EQ(counts[0].label, "so");
+  ASSERT_EQ(counts.size(), 2U);
+  EXPECT_EQ(counts[0].label, "good");
+  EXPECT_EQ(counts[0].total, 0) << "it was predicted, and never right";
+  EXPECT_EQ(counts[1].label, "so");
+}
+
+TEST_F(FeedbackTest, OfSeveralLabelsCountsForEachLabel) {
+  const auto add = [&](std::int64_t index, const std::vector<std::string>& predicted,
+                       const std::vector<std::string>& right) {
+    return store.add({.project = "a",
+                      .model = "topics",
+                      .version = 1,
+                      .request = "r",
+                      .index = index,
+                      .answered = 7,
+                      .predicted = set_text(predicted),
+                      .label = set_text(right),
+                      .text = "a \"text\"",
+                      .problem = nn::Problem::multi_label});
+  };
+  add(0, {"food", "law"}, {"food", "law"});
+  add(1, {"food"}, {"food", "law"});
+  add(2, {"money"}, {});
+  const auto counts = store.counts({});
+  ASSERT_EQ(counts.size(), 3U);
+  const auto is = [](const FeedbackCount& count, const char* label, int total, int agreed, int predicted) {
+    EXPECT_EQ(count.label, label);
+    EXPECT_EQ(count.total, total) << label;
+    EXPECT_EQ(count.agreed, agreed) << label;
+    EXPECT_EQ(count.predicted, predicted) << label;
+  };
+  is(counts[0], "food", 2, 2, 2);
+  is(counts[1], "law", 2, 1, 1);
+  is(counts[2], "money", 0, 0, 1);
+  const auto totals = store.totals({});
+  ASSERT_EQ(totals.size(), 1U);
+  EXPECT_EQ(totals[0].problem, nn::Problem::multi_label);
+  EXPECT_EQ(totals[0].total, 3);
+  EXPECT_EQ(totals[0].agreed, 1) << "all labels of the text";
+  const auto kept = store.kept("a", "topics", 0, 10);
+  ASSERT_EQ(kept.size(), 3U);
+  EXPECT_EQ(training_row(kept[1]), R"({"text":"a \"text\"","label":["food","law"],"source":"feedback"})");
+}
+
+TEST_F(FeedbackTest, OfNumbersHasErrors) {
+  const auto add = [&](std::int64_t index, double predicted, double right) {
+    return store.add({.project = "a",
+                      .model = "price",
+                      .version = 1,
+                      .request = "r",
+                      .index = index,
+                      .answered = 7,
+                      .predicted = number_text(predicted),
+                      .label = number_text(right),
+                      .text = "x",
+                      .problem = nn::Problem::regression});
+  };
+  add(0, 1.5, 4.5);
+  add(1, 1e6, 1e6 - 1);
+  EXPECT_TRUE(store.counts({}).empty());
+  const auto totals = store.totals({});
+  ASSERT_EQ(totals.size(), 1U);
+  EXPECT_EQ(totals[0].problem, nn::Problem::regression);
+  EXPECT_DOUBLE_EQ(totals[0].absolute_error, 2);
+  EXPECT_DOUBLE_EQ(totals[0].squared_error, 5);
+  EXPECT_EQ(training_row(store.kept("a", "price", 0, 10)[0]), R"({"text":"x","label":4.5,"source":"feedback"})");
+  const ModelReport made =
+      report_on({.model = "price", .version = 1, .now = store.kept("a", "price", 0, 1)[0].created}, store);
+  ASSERT_EQ(made.agreement.size(), 1U);
+  EXPECT_EQ(made.agreement[0].numbers, 2);
+  EXPECT_EQ(made.agreement[0].feedback, 0);
+  EXPECT_NE(to_json(made).find(R"("numbers":2,"mean_absolute_error":2})"), std::string::npos) << to_json(made);
 }
 
 TEST_F(FeedbackTest, AReportSaysThatAgreementFell) {

@@ -142,5 +142,21 @@ TEST_F(FeedbackTrainingTest, AKillInBetweenLosesNoFeedback) {
   EXPECT_NE(read_file(state->files() / files()[0]).find("text 1"), std::string::npos);
 }
 
+// Such as those that a version of several labels gave before.
+TEST_F(FeedbackTrainingTest, AnswersOfAnotherKindAreLeftOut) {
+  FeedbackStore(database).add({.project = "a",
+                               .model = "mood",
+                               .version = 1,
+                               .request = "other",
+                               .label = set_text({"positive"}),
+                               .text = "several",
+                               .problem = nn::Problem::multi_label});
+  ASSERT_EQ(kept().size(), 2U);
+  EXPECT_FALSE(train([] { return true; }).empty());
+  ASSERT_EQ(files().size(), 1U);
+  EXPECT_EQ(read_file(state->files() / files().front()),
+            "{\"text\":\"text 1\",\"label\":\"positive\",\"source\":\"feedback\"}\n");
+}
+
 }  // namespace
 }  // namespace qing::serve

@@ -73,16 +73,16 @@ class JobRunnerTest : public ::testing::Test {
   void work(const std::string& more = "") {
     const std::filesystem::path script = folder.write(
         "worker",
-        fmt::format(
-            "#!/bin/sh\ncd \"$4\" || exit 1\n"
-            "if [ \"$2\" = prepare ]; then\n"
-            "  echo "
-            "'{{\"hyperparameters\":{{}},\"steps\":1,\"training_texts\":2,\"validation_texts\":0,\"labels\":[]}}' "
-            "> plan.json\n  exit 0\nfi\n"
-            "cp -r '{}' model || exit 1\necho 'step,loss' > results.csv\necho '{{\"trained_tokens\":5}}' > "
-            "outcome.json\n"
-            "{}\nexit 0\n",
-            made().string(), more));
+        fmt::format("#!/bin/sh\ncd \"$4\" || exit 1\n"
+                    "if [ \"$2\" = prepare ]; then\n"
+                    "  echo "
+                    "'{{\"hyperparameters\":{{}},\"steps\":1,\"training_texts\":2,\"validation_texts\":0,\"labels\":[],"
+                    "\"problem\":\"single-label\"}}' "
+                    "> plan.json\n  exit 0\nfi\n"
+                    "cp -r '{}' model || exit 1\necho 'step,loss' > results.csv\necho '{{\"trained_tokens\":5}}' > "
+                    "outcome.json\n"
+                    "{}\nexit 0\n",
+                    made().string(), more));
     std::filesystem::permissions(script, std::filesystem::perms::owner_all);
     options.worker = script;
     runner = std::make_unique<JobRunner>(state, registry, options);

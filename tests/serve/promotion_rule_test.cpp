@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <qing/serve/maintenance/version_comparison.h>
@@ -65,6 +66,31 @@ TEST(PromotionRule, AVersionThatIsWorseOnOneSourceAloneIsRefused) {
   ASSERT_EQ(against.size(), 2U);
   EXPECT_EQ(against[0].find("source zh"), 0U);
   EXPECT_EQ(against[1].find("language chinese"), 0U);
+}
+
+// Both versions are right as often, and the newer one is wrong by more.
+TEST(PromotionRule, OrderedLabelsAreJudgedByTheirDistance) {
+  const std::vector<std::string> stars{"1", "2", "3", "4", "5"};
+  std::vector<JudgedText> texts;
+  for (int i = 0; i < 300; ++i) {
+    const int label = i % 5, near = label == 4 ? 3 : label + 1, far = label < 2 ? 4 : 0;
+    const bool right = i % 3 != 0;
+    texts.push_back({label, right ? label : near, right ? label : far, 0.9F, i + 1, "en", "latin"});
+    texts.back().before_value = 1.0 + texts.back().before;
+    texts.back().after_value = 1.0 + texts.back().after;
+  }
+  EXPECT_TRUE(reasons_against(compare_versions(texts, stars)).empty()) << "as single labels they are equal";
+  const VersionComparison comparison = compare_versions(texts, stars, nn::Problem::ordinal);
+  const auto against = reasons_against(comparison);
+  ASSERT_EQ(against.size(), 2U);
+  EXPECT_EQ(against[0].find("all texts: quadratic weighted kappa"), 0U) << against[0];
+  EXPECT_EQ(against[1].find("all texts: MAE of expected value"), 0U) << against[1];
+  EXPECT_NE(to_json(comparison, stars).find(R"("ordinal")"), std::string::npos);
+  for (JudgedText& text : texts) {
+    std::swap(text.before, text.after);
+    std::swap(text.before_value, text.after_value);
+  }
+  EXPECT_TRUE(reasons_against(compare_versions(texts, stars, nn::Problem::ordinal)).empty());
 }
 
 TEST(PromotionRule, ThreeTextsAreTooFewToRefuse) {

@@ -304,6 +304,28 @@ TEST(ShadowComparisonTest, ANanScoreDoesNotSpoilTheSum) {
   EXPECT_EQ(statistics->shadow_dropped, 1U);
 }
 
+TEST(ShadowComparisonTest, KindsAgreeByWhatTheyAnswer) {
+  const auto agreed = [](nn::Problem problem, const nn::Prediction& a, const nn::Prediction& b) {
+    const auto statistics = std::make_shared<ModelStatistics>();
+    ShadowComparison comparison(statistics, problem);
+    comparison.served({a});
+    comparison.shadow({b});
+    EXPECT_EQ(statistics->shadow_texts, 1U);
+    return statistics->shadow_agreed == 1;
+  };
+  nn::Prediction a{0, {0.9F, 0.8F}, 1, false}, b{1, {0.8F, 0.9F}, 1, false};
+  a.labels = b.labels = {0, 1};
+  EXPECT_TRUE(agreed(nn::Problem::multi_label, a, b)) << "the likeliest of the same labels is another";
+  EXPECT_FALSE(agreed(nn::Problem::single_label, a, b));
+  b.labels = {1};
+  EXPECT_FALSE(agreed(nn::Problem::multi_label, a, b));
+  nn::Prediction low{0, {-3e30F}, 1, false}, high{0, {3e30F}, 1, false};
+  low.value = -3e30;
+  high.value = 3e30;
+  EXPECT_FALSE(agreed(nn::Problem::regression, low, high));
+  EXPECT_TRUE(agreed(nn::Problem::regression, low, low));
+}
+
 TEST_F(TrialTest, AnExplicitVersionIsNotOnTrial) {
   registry->set_trial("mood", {2, 1, false});
   EXPECT_NE(ask(post(R"({"text":"b"})")).body.find(R"("version":"2")"), std::string::npos);

@@ -94,8 +94,7 @@ std::string verdict(const VersionComparison& comparison) {
   return fmt::format("{} is better in accuracy ({}).", only_first > only_second ? "A" : "B", p_value_text(p));
 }
 
-std::string comparison_text(const CompareArguments& arguments, const VersionComparison& comparison,
-                            const std::optional<OrdinalComparison>& ordinal) {
+std::string comparison_text(const CompareArguments& arguments, const VersionComparison& comparison) {
   const ComparedTexts& all = comparison.all;
   std::string text = fmt::format("A  {}\nB  {}\n\n{} texts; A alone is right on {}, B alone on {}.\n",  //
                                  arguments.first.string(), arguments.second.string(), all.texts,
@@ -106,17 +105,16 @@ std::string comparison_text(const CompareArguments& arguments, const VersionComp
   text += fmt::format("{:<28} {:>8} {:>8} {:>8}  95% interval\n", "", "A", "B", "B - A");
   text += metric_line("accuracy", all.accuracy) + "\n" + metric_line("macro recall", comparison.macro_recall) + "\n" +
           metric_line("macro F1", comparison.macro_f1) + "\n";
-  if (ordinal) text += to_text(*ordinal);
+  if (comparison.ordinal) text += to_text(*comparison.ordinal);
   text += group_table("accuracy by source", comparison.per_source);
   return text + group_table("recall by label", comparison.per_label);
 }
 
 std::string json_of(const CompareArguments& arguments, const VersionComparison& comparison,
-                    const std::optional<OrdinalComparison>& ordinal, const std::vector<std::string>& labels) {
+                    const std::vector<std::string>& labels) {
   JsonWriter json(JsonWriter::Style::kSpaced);
   json.begin_object().member("a", arguments.first.string()).member("b", arguments.second.string());
   json.member("corrected_p_value", nn::corrected_mcnemar_p_value(comparison.all.discordant));
-  if (ordinal) write_json(json, *ordinal);
   json.key("comparison").raw(to_json(comparison, labels)).end();
   return json.take();
 }
@@ -134,14 +132,13 @@ DifferenceGroup chart_group(const char* title, const std::vector<ComparedTexts>&
   return group;
 }
 
-std::string chart_of(const CompareArguments& arguments, const VersionComparison& comparison,
-                     const std::optional<OrdinalComparison>& ordinal) {
+std::string chart_of(const CompareArguments& arguments, const VersionComparison& comparison) {
   DifferenceGroup all{
       "All texts",
       {row_of("accuracy", comparison.all.accuracy, p_value_text(comparison.all.p_value)),
        row_of("macro recall", comparison.macro_recall, ""), row_of("macro F1", comparison.macro_f1, "")}};
   // The errors are in places and not in shares.
-  if (ordinal) all.rows.push_back(group_of("", ordinal->measures).rows.front());
+  if (comparison.ordinal) all.rows.push_back(group_of("", comparison.ordinal->measures).rows.front());
   return difference_chart(fmt::format("{} (B) minus {} (A)", arguments.second.string(), arguments.first.string()),
                           {all, chart_group("Accuracy by source", comparison.per_source),
                            chart_group("Recall by label", comparison.per_label)});
@@ -170,22 +167,6 @@ void compare_numbers(const CompareArguments& arguments, const nn::TextClassifier
   if (!arguments.chart.empty()) write_file_atomically(arguments.chart, chart_of(comparison, one, other));
   print_line(to_text(comparison, one, other));
   if (arguments.json) print_line(to_json(comparison, one, other));
-}
-
-// Nothing unless both models have ordered labels.
-std::optional<OrdinalComparison> compare_places(const std::vector<JudgedText>& judged, const nn::TextClassifier& first,
-                                                const nn::TextClassifier& second) {
-  if (first.problem() != nn::Problem::ordinal || second.problem() != nn::Problem::ordinal) return std::nullopt;
-  const std::vector<double> places = nn::places_of(first.labels());
-  std::vector<nn::PairedOutcome> outcomes;
-  std::vector<double> expected, before, after;
-  for (const JudgedText& text : judged) {
-    outcomes.push_back({text.expected, text.before, text.after});
-    expected.push_back(places[static_cast<size_t>(text.expected)]);
-    before.push_back(text.before_value);
-    after.push_back(text.after_value);
-  }
-  return compare_ordinal(outcomes, {expected, before, after}, places);
 }
 
 void compare_label_sets(const CompareArguments& arguments, const nn::TextClassifier& first,
@@ -222,11 +203,12 @@ void run_compare(const CompareArguments& arguments) {
   if (first->problem() == nn::Problem::multi_label) return compare_label_sets(arguments, *first, *second, examples);
   if (first->problem() == nn::Problem::regression) return compare_numbers(arguments, *first, *second, examples);
   const std::vector<JudgedText> judged = judge(examples, *first, *second);
-  const VersionComparison comparison = compare_versions(judged, first->labels());
-  const std::optional<OrdinalComparison> ordinal = compare_places(judged, *first, *second);
-  if (!arguments.chart.empty()) write_file_atomically(arguments.chart, chart_of(arguments, comparison, ordinal));
-  print_line(comparison_text(arguments, comparison, ordinal));
-  if (arguments.json) print_line(json_of(arguments, comparison, ordinal, first->labels()));
+  const bool ordered = first->problem() == nn::Problem::ordinal && second->problem() == nn::Problem::ordinal;
+  const VersionComparison comparison =
+      compare_versions(judged, first->labels(), ordered ? nn::Problem::ordinal : nn::Problem::single_label);
+  if (!arguments.chart.empty()) write_file_atomically(arguments.chart, chart_of(arguments, comparison));
+  print_line(comparison_text(arguments, comparison));
+  if (arguments.json) print_line(json_of(arguments, comparison, first->labels()));
 }
 
 }  // namespace

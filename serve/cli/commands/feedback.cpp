@@ -1,4 +1,5 @@
 // `qing feedback`: what clients said about answers.
+#include <cmath>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -33,20 +34,42 @@ Database open_state(const std::filesystem::path& folder) {
   return state.open();
 }
 
-// Prints one line per model, version and right label.
+// Prints one line per model and version, and one for each of its labels.
 void run_feedback_summary(const FeedbackArguments& a) {
   Database database = open_state(a.state);
-  for (const FeedbackCount& count : FeedbackStore(database).counts({.project = a.project, .model = a.model})) {
+  FeedbackStore store(database);
+  const FeedbackQuery query{.project = a.project, .model = a.model};
+  for (const FeedbackTotal& total : store.totals(query)) {
+    const bool numbers = total.problem == nn::Problem::regression;
     if (!a.json) {
-      print_line(fmt::format("{}  version {}  {}: {} of {} answers agreed, {} texts kept", count.model, count.version,
-                             count.label, count.agreed, count.total, count.kept));
+      const std::string said =
+          numbers ? fmt::format("mean absolute error {:.6g}, root mean squared error {:.6g} of {} answers",
+                                total.absolute_error, std::sqrt(total.squared_error), total.total)
+                  : fmt::format("{} of {} answers agreed", total.agreed, total.total);
+      print_line(fmt::format("{}  version {}: {}, {} texts kept", total.model, total.version, said, total.kept));
+      continue;
+    }
+    JsonWriter json(JsonWriter::Style::kSpaced);
+    json.begin_object().member("model", total.model).member("version", std::to_string(total.version));
+    json.member("problem", name_of(total.problem)).member("feedback", total.total);
+    if (numbers) {
+      json.member("mean_absolute_error", total.absolute_error);
+      json.member("root_mean_squared_error", std::sqrt(total.squared_error));
+    } else {
+      json.member("agreed", total.agreed);
+    }
+    print_line(json.member("kept_texts", total.kept).end().take());
+  }
+  for (const FeedbackCount& count : store.counts(query)) {
+    if (!a.json) {
+      print_line(fmt::format("{}  version {}  {}: {} of {} answers agreed, predicted for {}", count.model,
+                             count.version, count.label, count.agreed, count.total, count.predicted));
       continue;
     }
     JsonWriter json(JsonWriter::Style::kSpaced);
     json.begin_object().member("model", count.model).member("version", std::to_string(count.version));
     json.member("label", count.label).member("feedback", count.total).member("agreed", count.agreed);
-    json.member("kept_texts", count.kept).end();
-    print_line(json.take());
+    print_line(json.member("predicted", count.predicted).end().take());
   }
 }
 
@@ -58,12 +81,7 @@ void run_feedback_export(const FeedbackArguments& a) {
   for (;;) {
     const std::vector<Feedback> some = FeedbackStore(database).kept(a.project, a.model, last, 10'000);
     if (some.empty()) break;
-    for (const Feedback& feedback : some) {
-      JsonWriter json;
-      json.begin_object().member("text", feedback.text).member("label", feedback.label);
-      json.member("source", "feedback").end();
-      lines += json.take() + "\n";
-    }
+    for (const Feedback& feedback : some) { lines += training_row(feedback) + "\n"; }
     rows += static_cast<std::int64_t>(some.size());
     last = some.back().number;
   }

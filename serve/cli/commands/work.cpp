@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <new>
 #include <optional>
@@ -105,7 +106,7 @@ std::optional<std::vector<std::string>> searched_options(const JobFolder& folder
       more.insert(more.end(), {"--max-steps", std::to_string(steps)});
       const std::string out = fmt::format("search/{}-{}", number, steps);
       if (!run_training(out, threads, more)) throw Stopped();
-      double best = 0;
+      double best = std::numeric_limits<double>::lowest();  // scores of losses are negative, and JSON has no infinity
       for (const EvaluationPoint& point : read_metrics(std::filesystem::path(out) / "run/metrics.jsonl").evaluations) {
         best = std::max(best, point.score);
       }

@@ -13,6 +13,7 @@
 #include <qing/serve/common/log.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/files/file_store.h>
+#include <qing/serve/maintenance/kind_comparison.h>
 #include <qing/serve/maintenance/promotion_store.h>
 #include <qing/serve/maintenance/version_comparison.h>
 #include <qing/serve/maintenance/version_folder.h>
@@ -148,12 +149,22 @@ ChosenSet evaluation_set(const Service& service, Database& database, const Propo
   return {std::move(set), std::move(file), fresh};
 }
 
-VersionComparison compare(const Service& service, Database& database, const Proposal& proposal, const Model& before,
-                          const Model& after) {
+// Compares both versions by the measures of their kind. Returns the reasons against the newer one and the comparison as
+// JSON.
+KindComparison compare(const Service& service, Database& database, const Proposal& proposal, const Model& before,
+                       const Model& after) {
   const ChosenSet chosen = evaluation_set(service, database, proposal);
-  const Dataset rows = read_dataset(chosen.file, BadRows::kRefuse, before.classifier->labels());
-  VersionComparison comparison =
-      compare_versions(judge_texts(rows.examples, *before.classifier, *after.classifier), rows.labels);
+  const nn::Problem problem = before.classifier->problem();
+  const Dataset rows =
+      read_dataset(chosen.file, BadRows::kRefuse, {.labels = before.classifier->labels(), .problem = problem});
+  KindComparison comparison;
+  if (problem == nn::Problem::multi_label || problem == nn::Problem::regression) {
+    comparison = compare_kinds(rows.examples, *before.classifier, *after.classifier);
+  } else {
+    const VersionComparison one =
+        compare_versions(judge_texts(rows.examples, *before.classifier, *after.classifier), rows.labels, problem);
+    comparison = {reasons_against(one), to_json(one, rows.labels)};
+  }
   if (chosen.fresh) PromotionStore(database).set_evaluation_set(proposal.model, chosen.set);
   return comparison;
 }
@@ -255,13 +266,6 @@ HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
       target.classifier->problem() != source.classifier->problem()) {
     refuse("other_labels", "from: has other labels than the model; train it on the model's labels");
   }
-  const nn::Problem problem = target.classifier->problem();
-  if (proposal.rule && problem != nn::Problem::single_label && problem != nn::Problem::ordinal) {
-    refuse_field(
-        fmt::format("rule: compares one label a text, and this is a {} model; compare with qing compare, and "
-                    "leave the rule out",
-                    name_of(problem)));
-  }
   const std::filesystem::path folder = registry.folder_of(source.name, source.version);
   if (folder.empty()) refuse_field("from: has no files to copy; give a model of a folder");
 
@@ -272,9 +276,9 @@ HttpResponse promote(Service& service, Registry& registry, Proposal proposal) {
                       .key = proposal.key,
                       .project = proposal.project};
   if (proposal.rule) {
-    const VersionComparison comparison = compare(service, database, proposal, target, source);
-    promotion.reasons = reasons_against(comparison);
-    promotion.comparison = to_json(comparison, target.classifier->labels());
+    KindComparison comparison = compare(service, database, proposal, target, source);
+    promotion.reasons = std::move(comparison.reasons);
+    promotion.comparison = std::move(comparison.json);
   }
   std::optional<NewVersion> made;
   if (promotion.reasons.empty()) {

@@ -15,7 +15,7 @@ from typing import (
 from .client import CONCURRENCY, MAX_BATCH, MaaSClient, Payload
 from .emotion import Emotion
 from .errors import MaaSError
-from .feedback import GivenFeedback, feedback_payload, given_feedback, summary_path
+from .feedback import GivenFeedback, Right, feedback_payload, given_feedback, summary_path
 from .files import File, FileLike, Form, file_of, list_path, opened, page_of, path_of
 from .frames import Column
 from .model import BaseModel, Call, model_path, new_request_id, rows_of
@@ -358,7 +358,7 @@ class AsyncFeedback:
         self._client = client
 
     async def create(
-        self, answer: Union[Emotion, str], label: str, *, index: Optional[int] = None, text: Optional[str] = None,
+        self, answer: Union[Emotion, str], label: Right, *, index: Optional[int] = None, text: Optional[str] = None,
         keep_text: bool = False,
     ) -> GivenFeedback:
         payload = feedback_payload(answer, label, index, text, keep_text)

@@ -1,9 +1,9 @@
-"""Feedback: says which label of an answered text is right."""
+"""Feedback: says which label, labels or number of an answered text is right."""
 
 from __future__ import annotations
 
 import urllib.parse
-from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Union
 
 from .errors import MaaSError
 from .emotion import Emotion
@@ -12,23 +12,36 @@ if TYPE_CHECKING:
     from .client import MaaSClient
 
 
+Right = Union[str, float, Iterable[str]]  #: a label, any labels, or a number
+Stored = Union[str, float, List[str]]
+
+
 class GivenFeedback(NamedTuple):
-    """Feedback as the service stored it. ``text_kept`` says whether the text was stored with it."""
+    """Feedback as the service stored it. ``predicted`` and ``label`` are a label, of a multi-label model a list of labels, of
+    a model of numbers a number. ``text_kept`` says whether the text was stored with it."""
 
     id: str
     model: str
     version: str
     request_id: str
     index: int
-    predicted: str
-    label: str
+    predicted: Stored
+    label: Stored
     agreed: bool
     text_kept: bool
     created: int
 
 
+def _label(label: Right) -> Stored:
+    if isinstance(label, str):
+        return str(label)
+    if isinstance(label, Iterable):
+        return [str(one) for one in label]
+    return float(label)
+
+
 def feedback_payload(
-    answer: Union[Emotion, str], label: str, index: Optional[int], text: Optional[str], keep_text: bool
+    answer: Union[Emotion, str], label: Right, index: Optional[int], text: Optional[str], keep_text: bool
 ) -> Dict[str, Any]:
     """The body of a request. ValueError for a text that is to be kept and is missing, and for a prediction that is none of
     the service's."""
@@ -40,7 +53,7 @@ def feedback_payload(
         request_id, index = answer, 0 if index is None else index
     if keep_text and not text:
         raise ValueError("feedback: keep_text needs the text; give text=")
-    payload: Dict[str, Any] = {"request_id": request_id, "label": str(label), "index": index}
+    payload: Dict[str, Any] = {"request_id": request_id, "label": _label(label), "index": index}
     if keep_text:  # a text that is not to be kept need not leave this machine
         payload.update(text=text, keep_text=True)
     return payload
@@ -65,11 +78,11 @@ class Feedback:
         self._client = client
 
     def create(
-        self, answer: Union[Emotion, str], label: str, *, index: Optional[int] = None, text: Optional[str] = None,
+        self, answer: Union[Emotion, str], label: Right, *, index: Optional[int] = None, text: Optional[str] = None,
         keep_text: bool = False,
     ) -> GivenFeedback:
         """Says that ``label`` is right for a prediction of :meth:`Model.predict`, or for the text ``index`` of the request
-        with the id ``answer``. The text is sent and stored only with
+        with the id ``answer``: a label, of a multi-label model a list of labels, of a model of numbers a number. The text is sent and stored only with
         ``keep_text``. A later call for the same text replaces this one. MaaSError for a request that the service does not
         remember and for a label that the model does not have.
         """

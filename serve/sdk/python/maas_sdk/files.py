@@ -50,6 +50,9 @@ class File:
         self.duplicates: Optional[int] = fields.get("duplicates")
         self.contradictions: Optional[int] = fields.get("contradictions")
         self.lengths: Optional[Dict[str, float]] = fields.get("lengths")
+        #: what the labels seem to be: "single-label", "multi-label" or "regression"
+        self.kind: Optional[str] = fields.get("kind")
+        self.numbers: Optional[Dict[str, float]] = fields.get("numbers")
         self.errors: List[RowError] = [RowError(e["line"], e["message"]) for e in fields.get("errors") or []]
 
     def __repr__(self) -> str:
