@@ -72,6 +72,13 @@ std::optional<KubernetesRecord> record_of(const JobFolder& folder) {
       text("uid")};
 }
 
+// What the options' files say. A file that cannot be read now, such as a token that is replaced, is no refusal.
+template <class Read> auto from_files(const Read& read) {
+  try {
+    return read();
+  } catch (const Error& error) { throw KubernetesError(printable(error.what()), false); }
+}
+
 void write_record(const JobFolder& folder, const KubernetesRecord& record) {
   write_file_atomically(folder.kubernetes(), json::serialize(json::object{{"kind", kind_name(record.object.kind)},
                                                                           {"namespace", record.object.name_space},
@@ -90,7 +97,9 @@ KubernetesWorker::KubernetesWorker(KubernetesApi api, const KubernetesTask& task
     if (!record_.uid.empty()) return;
   } else {
     const KubernetesKind kind = task.ranks > 1 ? KubernetesKind::mpi_job : KubernetesKind::job;
-    record_ = {{kind, api_.name_space(), object_name(task.job)}, random_characters(kAttemptLetters), {}};
+    record_ = {{kind, from_files([&] { return api_.name_space(); }), object_name(task.job)},
+               random_characters(kAttemptLetters),
+               {}};
     remove_ends(folder_);
     write_record(folder_, record_);
   }
@@ -112,8 +121,8 @@ json::object KubernetesWorker::begin(const KubernetesTask& task) {
     throw KubernetesError(fmt::format("{} was not created, and this server trains otherwise", record_.object.name),
                           false);
   }
-  const json::object body =
-      kubernetes_body(task, record_.object, record_.attempt, api_.options(), pod_patch(api_.options()));
+  const json::object body = kubernetes_body(task, record_.object, record_.attempt, api_.options(),
+                                            from_files([&] { return pod_patch(api_.options()); }));
   try {
     return api_.create(record_.object, body);
   } catch (const KubernetesError& error) {

@@ -168,6 +168,18 @@ def test_an_outage_ends_no_training_and_tokens_are_replaced(start, cluster_of):
     assert server.logged().count("kubernetes_not_asked") == 1, "an outage is told once"
 
 
+def test_a_token_that_cannot_be_read_now_costs_no_attempt(start, cluster_of):
+    cluster = cluster_of()
+    server = start(cluster)
+    server.token.unlink()
+    client, job = begin(server)
+    wait_for(lambda: "job_not_submitted" in server.logged())
+    server.token.write_text(TOKEN)
+    done = finished(client, job)
+    assert done.status == "succeeded", done.error
+    assert not any("Attempt" in line for line in messages(client, job))
+
+
 def test_a_slow_api_server_holds_up_no_stop(start, cluster_of):
     cluster = cluster_of()
     server = start(cluster)
