@@ -212,7 +212,7 @@ Tensor forward_joined(const Tensor& x, std::span<const Linear* const> layers) {
 Tensor forward_joined_bf16(const Tensor& x, std::span<const Linear* const> layers) {
   const auto fits = [&x](const Linear* layer) { return layer->takes_bf16() && layer->packed_fits(x); };
   if (layers.empty() || !std::ranges::all_of(layers, fits)) return {};
-  const Tensor y = Tensor::empty(joined_shape(x, layers), DType::bf16);
+  Tensor y = Tensor::empty(joined_shape(x, layers), DType::bf16);
   if (y.numel() > 0 && !Linear::write_joined<Bf16Matrix, BFloat16>(x, layers, y)) return {};
   return y;
 }

@@ -72,7 +72,7 @@ Tensor ProjectedAttention::mixed_in_bf16(const Tensor& query, const Offsets& que
   const Tensor kv = itself || !q.defined() ? q : forward_joined_bf16(memory, std::array{&key_, &value_});
   if (!kv.defined()) return {};
   const int64_t width = heads() * depth_;
-  const Tensor y = Tensor::empty({query.size(0), width}, DType::bf16);
+  Tensor y = Tensor::empty({query.size(0), width}, DType::bf16);
   const BFloat16* const keys = kv.data<BFloat16>() + (itself ? width : 0);
   bf16_attention({q.data<BFloat16>(), q.size(1)}, {keys, kv.size(1)}, {keys + width, kv.size(1)}, query_offsets,
                  memory_offsets, heads(), depth_, {y.data<BFloat16>(), width});

@@ -139,7 +139,7 @@ Tensor RaggedAttention::forward(const Tensor& query, const Offsets& query_offset
 Tensor RaggedAttention::mixed(const Tensor& x, const Offsets& offsets, bool causal, Generator* rng,
                               const Tensor& relative_bias) const {
   if (!causal) {
-    const Tensor y = try_bf16(x, offsets, x, offsets, relative_bias, rng);
+    Tensor y = try_bf16(x, offsets, x, offsets, relative_bias, rng);
     if (y.defined()) return y;
   }
   const Tensor qkv = queries_keys_values(x);
@@ -160,7 +160,7 @@ Tensor RaggedAttention::mixed(const Tensor& query, const Offsets& query_offsets,
   if (positioned && first_queries.empty() && query_offsets.size() > 1) {
     throw ValueError(fmt::format("{}: needs first_queries, the positions of the queries", name_));
   }
-  const Tensor y = try_bf16(query, query_offsets, memory, memory_offsets, relative_bias, rng);
+  Tensor y = try_bf16(query, query_offsets, memory, memory_offsets, relative_bias, rng);
   if (y.defined()) return y;
   // Memory first: an operation's place in the graph decides the order in which gradients are added.
   const Tensor kv = keys_values(memory);

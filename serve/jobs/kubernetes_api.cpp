@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 namespace {
 
-constexpr size_t kMostToken = 64 * 1024;
+constexpr size_t kMostToken = 65536;
 constexpr PeerWords kWords = {.asker = "Kubernetes",
                               .service = "a Kubernetes API server",
                               .authority_option = "--kubernetes-authority",

@@ -83,14 +83,12 @@ void read_end(const json::object& pod, KubernetesLook& look) {
     if (code != nullptr && code->is_int64()) look.code = static_cast<int>(code->get_int64());
   });
   const std::string own = text_at(pod, {"status", "reason"});
-  if (container == "OOMKilled") {
-    look.reason = container;
-  } else if (!own.empty()) {
+  look.reason = container;
+  const json::object* disrupted = condition(pod, "DisruptionTarget");
+  if (container != "OOMKilled" && !own.empty()) {
     look.reason = own;
-  } else if (const json::object* disrupted = condition(pod, "DisruptionTarget")) {
+  } else if (container != "OOMKilled" && disrupted != nullptr) {
     look.reason = text_member_of(*disrupted, "reason");
-  } else {
-    look.reason = container;
   }
   look.message = text_at(pod, {"status", "message"});
 }

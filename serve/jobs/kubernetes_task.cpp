@@ -26,7 +26,7 @@ constexpr std::int64_t kGraceSeconds = 60;
 // The ranks' ssh servers go on so long after SIGTERM, while mpirun ends the ranks at a checkpoint.
 constexpr std::int64_t kRanksSeconds = 30, kSecondsOfMpirun = 20;
 // The server deletes an object as soon as it has noted its end. This is for servers that never come back.
-constexpr std::int64_t kSecondsKept = 24 * 60 * 60;
+constexpr std::int64_t kSecondsKept = std::int64_t{24} * 60 * 60;
 constexpr size_t kMostLabel = 63, kHash = 8;
 // Of a name without its hash: names of pods and hosts are longer, such as NAME-worker-1023, and have at most 63.
 constexpr size_t kMostOfId = 32;

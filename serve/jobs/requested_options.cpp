@@ -237,6 +237,7 @@ void check_together(const json::object& options, nn::Problem of_base) {
     const std::vector<cli::Measure> measures = cli::measures_of(problem);
     if (std::ranges::find(measures, best, &cli::Measure::name) == measures.end()) {
       std::vector<std::string_view> names;
+      names.reserve(measures.size());
       for (const cli::Measure& measure : measures) names.push_back(measure.name);
       throw ValueError(fmt::format("best: {} training has no measure {}; give one of {}", name_of(problem), best,
                                    fmt::join(names, ", ")));

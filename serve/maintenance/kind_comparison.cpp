@@ -41,7 +41,7 @@ void add_groups(std::vector<Group>& groups, const char* kind, const std::vector<
 template <class Evaluation, class Comparison>
 Comparison by_groups(std::span<const nn::Example> examples, Evaluation& first, Evaluation& second,
                      std::vector<Group>& groups) {
-  const Comparison comparison = compare(first, second);
+  Comparison comparison = compare(first, second);
   add_groups(groups, "source", first.sources, comparison.per_source);
   for (size_t i = 0; i < examples.size(); ++i) {
     first.sources[i] = second.sources[i] = std::string(language_by_script(examples[i].text));

@@ -323,7 +323,7 @@ void compute_feed_forward(int64_t m, const float* a, int64_t lda, const Matrix& 
   // few sets of the cache.
   const int64_t lines = (hidden + line - 1) / line, step = (lines + 1 - lines % 2) * line;
   const auto memory = [&](int64_t rows) {
-    const Tensor values = Tensor::empty({rows, step}, dtype_of<Element>);
+    Tensor values = Tensor::empty({rows, step}, dtype_of<Element>);
     // The word that a row's last number does not fill.
     for (int64_t r = 0; size == 2 && hidden % 2 != 0 && r < rows; ++r) values.data<Element>()[r * step + hidden] = {};
     return values;

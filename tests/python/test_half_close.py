@@ -158,7 +158,7 @@ def test_a_whole_request_is_answered_below_tls(secure, with_notice):
     """RFC 8446, 6.1: close_notify ends only one direction."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     session = unverified(ssl.TLSVersion.TLSv1_3).wrap_bio(incoming, outgoing)
-    raw = socket.create_connection(address_of(secure), timeout=10)
+    raw = socket.create_connection(address_of(secure), timeout=60)
 
     def until_done(step):
         while True:
