@@ -8,7 +8,7 @@ from test_slurm_jobs import QUICK
 from test_tls_commands import Authority
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.first-token-of-the-service-account"
-LONG = {**QUICK, "epochs": 60, "batch": 8}
+LONG = {**QUICK, "epochs": 120, "batch": 8}
 
 
 @pytest.fixture

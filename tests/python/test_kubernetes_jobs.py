@@ -45,7 +45,7 @@ def test_two_ranks_are_an_mpi_job(start, cluster_of, qing, monkeypatch):
     monkeypatch.setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none")
     cluster = cluster_of()
     server = start(cluster, "--kubernetes-ranks", 2)
-    client, job = begin(server, LONG)
+    client, job = begin(server, {**LONG, "epochs": 480})  # Open MPI waits 20 s before it passes SIGTERM on
     wait_for(lambda: step_of(server, job) > 0)
     assert {len(cluster.pods)} == {3}
     client.fine_tuning.jobs.pause(job.id)
