@@ -31,7 +31,7 @@ constexpr size_t kResponseReadBytes = 16UL * 1024;
 constexpr size_t kPieceBytes = 64UL * 1024;
 constexpr std::uint64_t kMostBody = 64UL * 1024 * 1024;  // of a response in memory
 // How often a request looks whether its process stops.
-constexpr std::chrono::milliseconds kLookTime{100};
+constexpr std::chrono::milliseconds kStopLookTime{100};
 
 std::string host_field(const HttpPeer& peer) {
   const bool ipv6 = peer.host.find(':') != std::string::npos;
@@ -186,7 +186,7 @@ template <class Stream> class Exchange {
       return;
     }
     while (!io_.stopped()) {
-      io_.run_for(kLookTime);
+      io_.run_for(kStopLookTime);
       if (!io_.stopped() && peer_.stopped()) socket().close();
     }
   }

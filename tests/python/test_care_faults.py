@@ -71,7 +71,8 @@ def run(qing, preload, mark, at, *arguments):
 
 def fill(folder):
     """A state with two projects' files and a finished job."""
-    with sqlite3.connect(folder / "qing.db") as database:
+    # Closed at once: a connection that ends later removes its log under a copy of the folder.
+    with contextlib.closing(sqlite3.connect(folder / "qing.db")) as database, database:
         for project in ("a", "b"):
             database.execute(
                 "INSERT INTO files VALUES(?, ?, 'x', 'user_data', 4, 1, 0, ?, '')",
@@ -104,7 +105,7 @@ def filled(serve, models_root, tmp_path):
 
 
 def rows(folder, table, project):
-    with sqlite3.connect(f"file:{folder}/qing.db?mode=ro", uri=True) as database:
+    with contextlib.closing(sqlite3.connect(f"file:{folder}/qing.db?mode=ro", uri=True)) as database:
         assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return database.execute(f"SELECT count(*) FROM {table} WHERE project = ?", (project,)).fetchone()[0]
 
