@@ -11,7 +11,7 @@ namespace qing::serve {
 namespace json = boost::json;
 namespace {
 
-using State = KubernetesLook::State;
+using LookState = KubernetesLook::State;
 
 const json::value* at(const json::object& object, std::initializer_list<std::string_view> names) {
   const json::object* inner = &object;
@@ -137,7 +137,7 @@ KubernetesLook look_at(const json::object& object, const json::array& pods) {
   if (done == nullptr) done = condition(object, "Succeeded");
   const json::object* failed = condition(object, "Failed");
   if (done != nullptr || failed != nullptr) {
-    look.state = State::ended;
+    look.state = LookState::ended;
     look.reason = ended.reason;
     look.message = ended.message;
     look.code = done != nullptr ? 0 : ended.code;
@@ -145,7 +145,7 @@ KubernetesLook look_at(const json::object& object, const json::array& pods) {
   } else if (condition(object, "Suspended") != nullptr) {
     look.reason = "Suspended";
   } else {
-    look.state = runs ? State::running : State::waiting;
+    look.state = runs ? LookState::running : LookState::waiting;
     look.reason = runs ? ended.reason : waits.reason;
     look.message = runs ? ended.message : waits.message;
   }
