@@ -24,7 +24,7 @@ constexpr const char *kSshKeys = "/home/qing/.ssh", *kSshOptions = "/home/qing/.
 // From SIGTERM to SIGKILL: the time for a checkpoint.
 constexpr std::int64_t kGraceSeconds = 60;
 // The ranks' ssh servers go on so long after SIGTERM, while mpirun ends the ranks at a checkpoint.
-constexpr std::int64_t kRanksSeconds = 30, kSecondsOfMpirun = 20;
+constexpr std::int64_t kRanksSeconds = 30, kMpirunSeconds = 20;
 // The server deletes an object as soon as it has noted its end. This is for servers that never come back.
 constexpr std::int64_t kSecondsKept = std::int64_t{24} * 60 * 60;
 constexpr size_t kMostLabel = 63, kHash = 8;
@@ -101,8 +101,8 @@ class Body {
     json::object launcher = container_of(std::move(words), {{"requests", {{"cpu", "100m"}, {"memory", "128Mi"}}},
                                                             {"limits", {{"cpu", "1"}, {"memory", "512Mi"}}}});
     // Open MPI kills the ranks one second after it has passed SIGTERM on, which is too short for a checkpoint.
-    launcher["env"] = json::array{variable("OMPI_MCA_odls_base_sigkill_timeout", kSecondsOfMpirun),
-                                  variable("PRTE_MCA_odls_base_sigkill_timeout", kSecondsOfMpirun)};
+    launcher["env"] = json::array{variable("OMPI_MCA_odls_base_sigkill_timeout", kMpirunSeconds),
+                                  variable("PRTE_MCA_odls_base_sigkill_timeout", kMpirunSeconds)};
     json::object worker = container_of({"/usr/sbin/sshd", "-De", "-f", kSshOptions}, resources_of(task_.limits));
     worker["lifecycle"] = {{"preStop", {{"sleep", {{"seconds", kRanksSeconds}}}}}};
     return {
