@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 namespace json = boost::json;
 namespace {
 
-constexpr const char* kMember = "cluster_job";
+constexpr const char* kClusterMember = "cluster_job";
 
 void remove_file(const fs::path& file) {
   std::error_code error;
@@ -29,14 +29,14 @@ void remove_file(const fs::path& file) {
 
 void record_end(const JobFolder& folder, int code, std::string id) {
   if (const char* number = std::getenv("SLURM_JOB_ID"); id.empty() && number != nullptr) id = number;
-  write_file_atomically(folder.end(), json::serialize(json::object{{kMember, id}, {"code", code}}));
+  write_file_atomically(folder.end(), json::serialize(json::object{{kClusterMember, id}, {"code", code}}));
 }
 
 std::optional<int> recorded_end(const JobFolder& folder, const std::string& id) {
   if (!is_there(folder.end())) return std::nullopt;
   const json::object end = read_object_file(folder.end());
   const json::value* code = end.if_contains("code");
-  if (text_member_of(end, kMember) != id || code == nullptr || !code->is_int64()) return std::nullopt;
+  if (text_member_of(end, kClusterMember) != id || code == nullptr || !code->is_int64()) return std::nullopt;
   return static_cast<int>(code->get_int64());
 }
 
