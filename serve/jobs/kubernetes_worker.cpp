@@ -26,7 +26,7 @@ constexpr size_t kAttemptLetters = 16;
 constexpr std::chrono::seconds kEarlierTime{10};
 constexpr milliseconds kEarlierLook{200}, kLongestOutage = std::chrono::minutes(1);
 
-constexpr EndReason kReasons[] = {
+constexpr EndReason kPodReasons[] = {
     {"OOMKilled", kWorkerFailed, "memory_limit",
      "It needs more memory than a pod may use on the cluster. Use a smaller batch size, shorter texts (max_length) or "
      "a smaller model."},
@@ -246,7 +246,7 @@ WorkerEnd KubernetesWorker::end_by(std::string_view reason) const {
   return write_end(
       folder_,
       fmt::format("The training was {} {} of Kubernetes.", kind_name(record_.object.kind), record_.object.name),
-      kReasons, reason);
+      kPodReasons, reason);
 }
 
 void cancel_recorded(const JobFolder& folder, const KubernetesApi& api) {
