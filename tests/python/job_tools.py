@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -84,6 +85,17 @@ def kill(process, number=signal.SIGKILL):
         os.kill(process, number)
     except ProcessLookupError:
         pass
+
+
+def end_daemons(daemons):
+    """Ends processes, those that were started last first: by SIGTERM, and by SIGKILL after 15 seconds."""
+    for daemon in daemons[::-1]:
+        daemon.terminate()
+        try:
+            daemon.wait(15)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
 
 
 def weights_of(folder, model):

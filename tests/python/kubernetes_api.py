@@ -50,7 +50,7 @@ class Cluster:
                 process.process.kill()
             process.process.wait()
 
-    # What tests say.
+    # Called by tests.
 
     def fail(self, method, path, status, message="no", reason="", times=1, headers=()):
         """The next requests of this method whose path matches get this answer. Status 0: none, the connection ends."""
@@ -100,7 +100,7 @@ class Cluster:
             for process in self.processes.values():
                 process.process.kill()
 
-    # What a cluster does.
+    # Called by requests and by the kubelet, as a cluster does it.
 
     def create(self, resource, body):
         name = body["metadata"]["name"]

@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from job_tools import end_daemons
 from pod_process import PodProcess, ended_status
 from slurm_cluster import free_port
 from test_tls_commands import Authority, openssl
@@ -93,13 +94,7 @@ class ControlPlane:
     def stop(self):
         if self.kubelet:
             self.kubelet.stop()
-        for daemon in self.daemons[::-1]:
-            daemon.terminate()
-            try:
-                daemon.wait(15)
-            except subprocess.TimeoutExpired:
-                daemon.kill()
-                daemon.wait()
+        end_daemons(self.daemons)
 
     def ask(self, method, path, body=None, token=ADMIN, kind="application/json"):
         """Status and JSON of an answer."""

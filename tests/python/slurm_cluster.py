@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from job_tools import end_daemons
 
 CACHE = Path(os.environ.get("QING_CACHE", Path.home() / ".cache/qing")) / "slurm"
 PACKAGES = "slurm-client slurm-wlm-basic-plugins slurmctld slurmd munge libmunge2 libslurm38 liblua5.1-0"
@@ -131,11 +132,4 @@ PartitionName=other Nodes={self.host} MaxTime=60 State=UP OverSubscribe=FORCE:4
                 if time.monotonic() > end:
                     break
                 time.sleep(0.2)
-        for daemon in self.daemons[::-1]:
-            if daemon.poll() is None:
-                daemon.terminate()
-                try:
-                    daemon.wait(15)
-                except subprocess.TimeoutExpired:
-                    daemon.kill()
-                    daemon.wait()
+        end_daemons(self.daemons)

@@ -8,7 +8,7 @@ from job_tools import client_of, finished, messages, wait_for
 from kubernetes_cluster import CACHE, COLLECTIONS, ControlPlane, subject_of
 from test_deploy_cluster import manifests
 from kubernetes_servers import LONG
-from test_slurm_jobs import QUICK, begin, step_of
+from test_slurm_jobs import QUICK, begin, underway
 
 NAMESPACE = "training"
 # Rights that every account has.
@@ -96,8 +96,7 @@ def test_the_account_may_do_what_the_server_does_and_nothing_more(plane):
 
 def test_a_pod_trains_a_model_that_is_served(start, plane):
     server = start("--kubernetes-minutes", 30, "--job-cores", 1, "--job-memory", 900)
-    client, job = begin(server, LONG)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, LONG)
     (made,) = plane.items("Job", NAMESPACE)
     assert made["metadata"]["labels"]["qing/job"] == job.id
     (manager,) = {entry["manager"] for entry in made["metadata"]["managedFields"] if entry["operation"] == "Update" and "status" not in entry.get("subresource", "")}
@@ -110,8 +109,7 @@ def test_a_pod_trains_a_model_that_is_served(start, plane):
 
 def test_a_paused_job_goes_on_and_another_server_finds_it(start, plane):
     server = start()
-    client, job = begin(server, LONG)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, LONG)
     client.fine_tuning.jobs.pause(job.id)
     wait_for(lambda: not plane.items("Job", NAMESPACE))
     assert not plane.items("Pod", NAMESPACE), "the Job went before its pod"
@@ -129,8 +127,7 @@ def test_a_paused_job_goes_on_and_another_server_finds_it(start, plane):
 
 def test_a_cancelled_job_and_its_pod_go(start, plane):
     server = start()
-    client, job = begin(server, {**LONG, "epochs": 400})
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, {**LONG, "epochs": 400})
     client.fine_tuning.jobs.cancel(job.id)
     wait_for(lambda: not plane.items("Job", NAMESPACE))
     assert not plane.items("Pod", NAMESPACE)
@@ -140,8 +137,7 @@ def test_a_cancelled_job_and_its_pod_go(start, plane):
 def test_an_evicted_pod_goes_on_from_its_checkpoint(start, plane):
     """By the eviction of a drained node: the Job fails, and what is left is another Job."""
     server = start()
-    client, job = begin(server, LONG)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, LONG)
     (pod,) = plane.items("Pod", NAMESPACE)
     name = pod["metadata"]["name"]
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": NAMESPACE}}

@@ -7,7 +7,7 @@ import pytest
 from job_tools import client_of, finished, messages, wait_for
 from kubernetes_servers import LONG, TOKEN, authority, cluster_of, end_pod, look_twice, start, wait_for_pod  # noqa: F401
 from pod_process import ended_status
-from test_slurm_jobs import SLOW, begin, step_of
+from test_slurm_jobs import SLOW, begin, underway
 from test_tls_commands import Authority
 
 
@@ -152,8 +152,7 @@ def test_an_outage_costs_no_attempt(start, cluster_of, status, message, headers)
 def test_an_outage_ends_no_training_and_tokens_are_replaced(start, cluster_of):
     cluster = cluster_of()
     server = start(cluster)
-    client, job = begin(server, LONG)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, LONG)
     cluster.fail("GET", ".", 0, times=3)
     wait_for(lambda: "kubernetes_not_asked" in server.logged())
     cluster.token = "eyJhbGciOiJSUzI1NiJ9.second"
@@ -183,8 +182,7 @@ def test_a_token_that_cannot_be_read_now_costs_no_attempt(start, cluster_of):
 def test_a_slow_api_server_holds_up_no_stop(start, cluster_of):
     cluster = cluster_of()
     server = start(cluster)
-    client, job = begin(server, SLOW)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, SLOW)
     cluster.delay = 25
     time.sleep(3)
     begun = time.monotonic()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from job_tools import client_of, finished, kill, messages, wait_for, weights_of
 from kubernetes_servers import LONG, authority, cluster_of, look_twice, start, wait_for_pod  # noqa: F401
-from test_slurm_jobs import SLOW, begin, step_of
+from test_slurm_jobs import SLOW, begin, step_of, underway
 
 
 def test_a_pod_trains_a_model_that_is_served(start, cluster_of, qing):
@@ -45,8 +45,7 @@ def test_two_ranks_are_an_mpi_job(start, cluster_of, qing, monkeypatch):
     monkeypatch.setenv("OMPI_MCA_btl_vader_single_copy_mechanism", "none")
     cluster = cluster_of()
     server = start(cluster, "--kubernetes-ranks", 2)
-    client, job = begin(server, {**LONG, "epochs": 480})  # Open MPI waits 20 s before it passes SIGTERM on
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, {**LONG, "epochs": 480})  # Open MPI waits 20 s before it passes SIGTERM on
     assert {len(cluster.pods)} == {3}
     client.fine_tuning.jobs.pause(job.id)
     wait_for(lambda: cluster.object() is None)
@@ -64,8 +63,7 @@ def test_two_ranks_are_an_mpi_job(start, cluster_of, qing, monkeypatch):
 def test_a_cancelled_job_ends_on_the_cluster(start, cluster_of):
     cluster = cluster_of()
     server = start(cluster)
-    client, job = begin(server, SLOW)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, SLOW)
     client.fine_tuning.jobs.cancel(job.id)
     wait_for(lambda: cluster.object() is None)
     assert client.fine_tuning.jobs.retrieve(job.id).status == "cancelled"
@@ -76,8 +74,7 @@ def test_a_cancelled_job_ends_on_the_cluster(start, cluster_of):
 def test_a_paused_job_goes_on_from_its_checkpoint(start, cluster_of):
     cluster = cluster_of()
     server = start(cluster)
-    client, job = begin(server, LONG)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, LONG)
     client.fine_tuning.jobs.pause(job.id)
     wait_for(lambda: cluster.object() is None)
     end = json.loads((server.folder / "jobs" / job.id / "end.json").read_text())
@@ -94,8 +91,7 @@ def test_a_paused_job_goes_on_from_its_checkpoint(start, cluster_of):
 def test_another_server_finds_the_jobs_again(start, cluster_of, how):
     cluster = cluster_of()
     server = start(cluster)
-    client, job = begin(server, LONG)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, LONG)
     if how == "stopped":
         server.stop()
     else:
@@ -126,8 +122,7 @@ def test_the_end_of_a_pod_is_another_job_as_long_as_it_makes_steps(start, cluste
     """As at the time limit of a pod, or when its node is drained: SIGTERM, then a Job that has failed."""
     cluster = cluster_of()
     server = start(cluster)
-    client, job = begin(server, LONG)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, LONG)
     with cluster.lock:
         (process,) = cluster.processes.values()
         process.process.terminate()
@@ -141,8 +136,7 @@ def test_the_end_of_a_pod_is_another_job_as_long_as_it_makes_steps(start, cluste
 def test_a_killed_pod_is_an_attempt(start, cluster_of):
     cluster = cluster_of()
     server = start(cluster)
-    client, job = begin(server, LONG)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, LONG)
     cluster.end_pods()
     done = finished(client, job)
     assert done.status == "succeeded", done.error

@@ -67,6 +67,13 @@ def step_of(server, job):
         return json.load(answer)["progress"]["step"]
 
 
+def underway(server, *arguments, **more):
+    """begin() with its arguments, and the first step of the training."""
+    client, job = begin(server, *arguments, **more)
+    wait_for(lambda: step_of(server, job) > 0)
+    return client, job
+
+
 def test_two_ranks_train_a_model_that_is_served(start, cluster, qing, tmp_path):
     server = start()
     client, job = begin(server)
@@ -92,8 +99,7 @@ def test_two_ranks_train_a_model_that_is_served(start, cluster, qing, tmp_path):
 
 def test_a_cancelled_job_ends_on_the_cluster(start, cluster):
     server = start()
-    client, job = begin(server, SLOW)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, SLOW)
     assert cluster.named(job.id)[2] == "RUNNING"
     client.fine_tuning.jobs.cancel(job.id)
     wait_for(lambda: cluster.named(job.id)[2] == "CANCELLED")
@@ -105,8 +111,7 @@ def test_a_cancelled_job_ends_on_the_cluster(start, cluster):
 def test_another_server_finds_the_jobs_again(start, cluster, how):
     server = start()
     body = {**QUICK, "epochs": 60, "batch": 8}
-    client, job = begin(server, body)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, body)
     number = cluster.named(job.id)[0]
     if how == "stopped":
         server.stop()
@@ -123,8 +128,7 @@ def test_another_server_finds_the_jobs_again(start, cluster, how):
 
 def test_a_job_that_was_submitted_and_not_recorded_is_found_by_its_name(start, cluster):
     server = start()
-    client, job = begin(server, {**QUICK, "epochs": 60, "batch": 8})
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, {**QUICK, "epochs": 60, "batch": 8})
     number = cluster.named(job.id)[0]
     kill(server.process.pid)
     server.process.wait()
@@ -136,8 +140,7 @@ def test_a_job_that_was_submitted_and_not_recorded_is_found_by_its_name(start, c
 
 def test_a_paused_job_goes_on_from_its_checkpoint(start, cluster):
     server = start()
-    client, job = begin(server, {**QUICK, "epochs": 60, "batch": 8})
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, {**QUICK, "epochs": 60, "batch": 8})
     client.fine_tuning.jobs.pause(job.id)
     wait_for(lambda: cluster.named(job.id)[2] not in {"RUNNING", "COMPLETING"})
     end = json.loads((server.folder / "jobs" / job.id / "end.json").read_text())
@@ -151,8 +154,7 @@ def test_a_paused_job_goes_on_from_its_checkpoint(start, cluster):
 
 def test_what_slurm_and_operators_end_is_told(start, cluster):
     server = start()
-    client, job = begin(server, SLOW)
-    wait_for(lambda: step_of(server, job) > 0)
+    client, job = underway(server, SLOW)
     cluster.run("scancel", cluster.named(job.id)[0])
     done = finished(client, job)
     assert done.status == "failed" and done.error.code == "slurm_cancelled", done.error
