@@ -1,6 +1,7 @@
 #include "kind_comparison.h"
 
 #include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <string_view>
 
@@ -37,17 +38,17 @@ void add_groups(std::vector<Group>& groups, const char* kind, const std::vector<
   for (const cli::ComparedMeasure& one : measures) groups.push_back({kind, one.name, counts.at(one.name), one});
 }
 
-// Compares the texts by their sources, and again by their languages: the comparison has one sort of group.
-template <class Evaluation, class Comparison>
-Comparison by_groups(std::span<const nn::Example> examples, Evaluation& first, Evaluation& second,
-                     std::vector<Group>& groups) {
-  Comparison comparison = compare(first, second);
-  add_groups(groups, "source", first.sources, comparison.per_source);
+// The texts by their sources, then by their languages, which take the place of the sources in both evaluations.
+template <class Evaluation>
+std::vector<Group> groups_of(std::span<const nn::Example> examples, Evaluation& first, Evaluation& second,
+                             const std::vector<cli::ComparedMeasure>& per_source) {
+  std::vector<Group> groups;
+  add_groups(groups, "source", first.sources, per_source);
   for (size_t i = 0; i < examples.size(); ++i) {
     first.sources[i] = second.sources[i] = std::string(language_by_script(examples[i].text));
   }
-  add_groups(groups, "language", first.sources, compare(first, second).per_source);
-  return comparison;
+  add_groups(groups, "language", first.sources, compare_sources(first, second));
+  return groups;
 }
 
 std::string reason(const std::string& where, std::string_view what, const cli::ComparedMeasure& one) {
@@ -96,12 +97,27 @@ void write_groups(JsonWriter& json, std::string_view name, std::string_view kind
   json.end();
 }
 
+struct MeasureList {
+  std::string_view name;
+  const std::vector<cli::ComparedMeasure>& measures;
+};
+
+std::string json_of(nn::Problem problem, std::int64_t texts, double p_value, std::initializer_list<MeasureList> lists,
+                    const std::vector<Group>& groups) {
+  JsonWriter json;
+  json.begin_object().member("problem", name_of(problem)).member("texts", texts).member("p_value", p_value);
+  for (const auto& [name, measures] : lists) write_list(json, name, measures);
+  write_groups(json, "per_source", "source", groups);
+  write_groups(json, "per_language", "language", groups);
+  return json.end().take();
+}
+
 KindComparison compare_sets(std::span<const nn::Example> examples, const nn::TextClassifier& before,
                             const nn::TextClassifier& after) {
   cli::MultiLabelEvaluation first = cli::evaluate_multi_label(before, examples),
                             second = cli::evaluate_multi_label(after, examples);
-  std::vector<Group> groups;
-  const auto all = by_groups<cli::MultiLabelEvaluation, cli::MultiLabelComparison>(examples, first, second, groups);
+  const cli::MultiLabelComparison all = compare(first, second);
+  const std::vector<Group> groups = groups_of(examples, first, second, all.per_source);
   KindComparison result;
   const cli::ComparedMeasure &micro = all.measures[0], &macro = all.measures[1], &subset = all.measures[2];
   if (all.p_value < 0.05 && all.exact.only_first > all.exact.only_second) {
@@ -111,14 +127,8 @@ KindComparison compare_sets(std::span<const nn::Example> examples, const nn::Tex
     if (one->difference.high < 0) result.reasons.push_back(reason("all texts", one->name, *one));
   }
   judge_groups(result.reasons, groups, micro.name, false);
-  JsonWriter json;
-  json.begin_object().member("problem", name_of(before.problem())).member("texts", all.texts);
-  json.member("p_value", all.p_value);
-  write_list(json, "measures", all.measures);
-  write_list(json, "per_label", all.per_label);
-  write_groups(json, "per_source", "source", groups);
-  write_groups(json, "per_language", "language", groups);
-  result.json = json.end().take();
+  result.json = json_of(before.problem(), all.texts, all.p_value,
+                        {{"measures", all.measures}, {"per_label", all.per_label}}, groups);
   return result;
 }
 
@@ -126,8 +136,8 @@ KindComparison compare_numbers(std::span<const nn::Example> examples, const nn::
                                const nn::TextClassifier& after) {
   cli::NumberEvaluation first = cli::evaluate_numbers(before, examples),
                         second = cli::evaluate_numbers(after, examples);
-  std::vector<Group> groups;
-  const auto all = by_groups<cli::NumberEvaluation, cli::NumberComparison>(examples, first, second, groups);
+  const cli::NumberComparison all = compare(first, second);
+  const std::vector<Group> groups = groups_of(examples, first, second, all.per_source);
   KindComparison result;
   const cli::ComparedMeasure &rmse = all.errors[0], &mae = all.errors[1];
   if (all.test.p_value < 0.05 && all.test.rank_difference < 0) {
@@ -137,13 +147,7 @@ KindComparison compare_numbers(std::span<const nn::Example> examples, const nn::
   judge_groups(result.reasons, groups, mae.name, true);
   std::vector<cli::ComparedMeasure> measures = all.errors;
   measures.insert(measures.end(), all.correlations.begin(), all.correlations.end());
-  JsonWriter json;
-  json.begin_object().member("problem", name_of(before.problem())).member("texts", all.texts);
-  json.member("p_value", all.test.p_value);
-  write_list(json, "measures", measures);
-  write_groups(json, "per_source", "source", groups);
-  write_groups(json, "per_language", "language", groups);
-  result.json = json.end().take();
+  result.json = json_of(before.problem(), all.texts, all.test.p_value, {{"measures", measures}}, groups);
   return result;
 }
 

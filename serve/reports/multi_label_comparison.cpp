@@ -22,39 +22,57 @@ ComparedMeasure measured(const std::string& name, std::span<const nn::LabelSets>
   return {name, metric(of_first), metric(of_second), nn::bootstrap_difference(first, second, labels, metric)};
 }
 
-}  // namespace
+double micro_f1(const nn::MultiLabelCounts& counts) { return counts.micro().f1; }
 
-MultiLabelComparison compare(const MultiLabelEvaluation& first, const MultiLabelEvaluation& second) {
+void require_same_texts(const MultiLabelEvaluation& first, const MultiLabelEvaluation& second) {
   if (first.labels != second.labels || first.expected != second.expected || first.expected.empty()) {
     throw ValueError("compare: both evaluations must be of the same texts and labels, and of one text at least");
   }
+}
+
+}  // namespace
+
+std::vector<ComparedMeasure> compare_sources(const MultiLabelEvaluation& first, const MultiLabelEvaluation& second) {
+  require_same_texts(first, second);
+  const std::vector<nn::LabelSets> of_first = first.sets(), of_second = second.sets();
+  std::map<std::string, std::pair<std::vector<nn::LabelSets>, std::vector<nn::LabelSets>>> sources;
+  for (size_t i = 0; i < of_first.size(); ++i) {
+    auto& [a, b] = sources[first.sources[i]];
+    a.push_back(of_first[i]);
+    b.push_back(of_second[i]);
+  }
+  std::vector<ComparedMeasure> compared;
+  compared.reserve(sources.size());
+  for (const auto& [source, both] : sources) {
+    compared.push_back(measured(source, both.first, both.second, std::ssize(first.labels), micro_f1));
+  }
+  return compared;
+}
+
+MultiLabelComparison compare(const MultiLabelEvaluation& first, const MultiLabelEvaluation& second) {
+  require_same_texts(first, second);
   const auto labels = std::ssize(first.labels);
   const std::vector<nn::LabelSets> of_first = first.sets(), of_second = second.sets();
-  MultiLabelComparison comparison{
-      .texts = std::ssize(first.expected), .exact = {}, .measures = {}, .per_label = {}, .per_source = {}};
-  std::map<std::string, std::pair<std::vector<nn::LabelSets>, std::vector<nn::LabelSets>>> sources;
+  MultiLabelComparison comparison{.texts = std::ssize(first.expected),
+                                  .exact = {},
+                                  .measures = {},
+                                  .per_label = {},
+                                  .per_source = compare_sources(first, second)};
   for (size_t i = 0; i < of_first.size(); ++i) {
     const bool first_right = first.predicted[i] == first.expected[i];
     const bool second_right = second.predicted[i] == second.expected[i];
     if (first_right && !second_right) ++comparison.exact.only_first;
     if (second_right && !first_right) ++comparison.exact.only_second;
-    auto& [a, b] = sources[first.sources[i]];
-    a.push_back(of_first[i]);
-    b.push_back(of_second[i]);
   }
   comparison.p_value = nn::mcnemar_p_value(comparison.exact);
-  const Metric micro = [](const nn::MultiLabelCounts& counts) { return counts.micro().f1; };
   const Metric macro = [](const nn::MultiLabelCounts& counts) { return counts.macro().f1; };
   const Metric subset = [](const nn::MultiLabelCounts& counts) { return counts.subset_accuracy(); };
-  comparison.measures = {measured("micro F1", of_first, of_second, labels, micro),
+  comparison.measures = {measured("micro F1", of_first, of_second, labels, micro_f1),
                          measured("macro F1", of_first, of_second, labels, macro),
                          measured("subset accuracy", of_first, of_second, labels, subset)};
   for (int64_t label = 0; label < labels; ++label) {
     const Metric f1 = [label](const nn::MultiLabelCounts& counts) { return counts.label(label).f1; };
     comparison.per_label.push_back(measured(first.labels[static_cast<size_t>(label)], of_first, of_second, labels, f1));
-  }
-  for (const auto& [source, both] : sources) {
-    comparison.per_source.push_back(measured(source, both.first, both.second, labels, micro));
   }
   return comparison;
 }

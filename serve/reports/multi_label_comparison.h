@@ -23,6 +23,8 @@ struct MultiLabelComparison {
 /// Both evaluations have the same texts and the same labels in the same order. ValueError for other ones and without
 /// texts.
 MultiLabelComparison compare(const MultiLabelEvaluation& first, const MultiLabelEvaluation& second);
+/// `per_source` of that comparison alone.
+std::vector<ComparedMeasure> compare_sources(const MultiLabelEvaluation& first, const MultiLabelEvaluation& second);
 
 /// A is the first model, B the second.
 std::string to_text(const MultiLabelComparison& comparison, const std::string& a, const std::string& b);

@@ -48,33 +48,46 @@ struct SourceNumbers {
   std::vector<double> expected, first, second;
 };
 
-}  // namespace
-
-NumberComparison compare(const NumberEvaluation& first, const NumberEvaluation& second) {
+void require_same_texts(const NumberEvaluation& first, const NumberEvaluation& second) {
   if (first.expected != second.expected || first.expected.empty()) {
     throw ValueError("compare: both evaluations must be of the same texts, and of one text at least");
   }
-  const nn::PairedNumbers all{first.expected, first.predicted, second.predicted};
-  NumberComparison comparison{.texts = std::ssize(first.expected), .test = test_of(all)};
+}
+
+}  // namespace
+
+std::vector<ComparedMeasure> compare_sources(const NumberEvaluation& first, const NumberEvaluation& second) {
+  require_same_texts(first, second);
   std::map<std::string, SourceNumbers> sources;
   for (size_t i = 0; i < first.expected.size(); ++i) {
-    const double a = std::abs(first.expected[i] - first.predicted[i]);
-    const double b = std::abs(first.expected[i] - second.predicted[i]);
-    comparison.closer_first += a < b ? 1 : 0;
-    comparison.closer_second += b < a ? 1 : 0;
     SourceNumbers& source = sources[first.sources[i]];
     source.expected.push_back(first.expected[i]);
     source.first.push_back(first.predicted[i]);
     source.second.push_back(second.predicted[i]);
   }
+  std::vector<ComparedMeasure> compared;
+  compared.reserve(sources.size());
+  for (const auto& [name, source] : sources) {
+    compared.push_back(measured_numbers(name, {source.expected, source.first, source.second}, mae_of_numbers));
+  }
+  return compared;
+}
+
+NumberComparison compare(const NumberEvaluation& first, const NumberEvaluation& second) {
+  require_same_texts(first, second);
+  const nn::PairedNumbers all{first.expected, first.predicted, second.predicted};
+  NumberComparison comparison{.texts = std::ssize(first.expected), .test = test_of(all)};
+  for (size_t i = 0; i < first.expected.size(); ++i) {
+    const double a = std::abs(first.expected[i] - first.predicted[i]);
+    const double b = std::abs(first.expected[i] - second.predicted[i]);
+    comparison.closer_first += a < b ? 1 : 0;
+    comparison.closer_second += b < a ? 1 : 0;
+  }
   comparison.errors = {measured_numbers("RMSE", all, nn::root_mean_squared_error),
                        measured_numbers("MAE", all, mae_of_numbers)};
   comparison.correlations = {measured_numbers("Pearson", all, nn::pearson_correlation),
                              measured_numbers("Spearman", all, nn::spearman_correlation)};
-  for (const auto& [name, source] : sources) {
-    comparison.per_source.push_back(
-        measured_numbers(name, {source.expected, source.first, source.second}, mae_of_numbers));
-  }
+  comparison.per_source = compare_sources(first, second);
   return comparison;
 }
 

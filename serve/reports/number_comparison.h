@@ -25,6 +25,8 @@ struct NumberComparison {
 
 /// Both evaluations have the same texts. ValueError for other ones and without texts.
 NumberComparison compare(const NumberEvaluation& first, const NumberEvaluation& second);
+/// `per_source` of that comparison alone.
+std::vector<ComparedMeasure> compare_sources(const NumberEvaluation& first, const NumberEvaluation& second);
 
 /// A is the first model, B the second.
 std::string to_text(const NumberComparison& comparison, const std::string& a, const std::string& b);
