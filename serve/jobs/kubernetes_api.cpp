@@ -56,8 +56,9 @@ std::string path_of(const KubernetesObject& object) {
   return collection_of(object.kind, object.name_space) + "/" + object.name;
 }
 
-// A quota is free again when other objects end, and the use of a new one is not known yet. 401: a token that has just
-// been replaced, or an API server whose authenticators do not work now.
+// Whether a later request may succeed. 403: an exceeded quota is free again when other objects end, and the use of a
+// new quota is not known at first. 401: the token has just been replaced, or the API server's authenticators do not
+// work now.
 bool may_pass(int status, std::string_view message) {
   if (status == 403) {
     return message.find("exceeded quota") != message.npos || message.find("status unknown for quota") != message.npos;
@@ -71,12 +72,26 @@ KubernetesError refusal(const std::string& request, const ClientAnswer& answer, 
   const json::object status = !error && body.is_object() ? body.get_object() : json::object{};
   std::string message = text_member_of(status, "message");
   const std::string reason = text_member_of(status, "reason");
-  // A proxy may answer with the request that it has got.
+  // A proxy may repeat the request in its answer, and with it the token.
   if (answer.body.find(token) != answer.body.npos) message = "the answer repeats the token and is not shown";
   return {fmt::format("{}: HTTP {} {}: {}", request, answer.status, printable(reason), printable(message)),
           !may_pass(answer.status, message), answer.status, reason,
           retry_after(answer.retry_after, std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()))};
 }
+
+// Reads no file. The namespace is that of the options.
+KubernetesPlace place_of(const KubernetesOptions& options, const fs::path& account) {
+  const std::string text = options.server.empty() ? service_url() : options.server;
+  const std::optional<Url> url = Url::parse(text);
+  if (!url || !url->tls || url->target != "/") {
+    throw ValueError(
+        fmt::format("--kubernetes-server: '{}' is no https URL without a path, such as https://10.0.0.1:6443", text));
+  }
+  return {*url, options.token.empty() ? account / "token" : options.token,
+          options.authority.empty() ? account / "ca.crt" : options.authority, options.name_space};
+}
+
+std::string token_of(const KubernetesPlace& place) { return line_of(place.token, "token of a service account"); }
 
 }  // namespace
 
@@ -91,15 +106,8 @@ std::string printable(std::string_view text) {
 std::string_view kind_name(KubernetesKind kind) { return kind == KubernetesKind::mpi_job ? "MPIJob" : "Job"; }
 
 KubernetesPlace kubernetes_place(const KubernetesOptions& options, const fs::path& account) {
-  const std::string text = options.server.empty() ? service_url() : options.server;
-  const std::optional<Url> url = Url::parse(text);
-  if (!url || !url->tls || url->target != "/") {
-    throw ValueError(
-        fmt::format("--kubernetes-server: '{}' is no https URL without a path, such as https://10.0.0.1:6443", text));
-  }
-  KubernetesPlace place{*url, options.token.empty() ? account / "token" : options.token,
-                        options.authority.empty() ? account / "ca.crt" : options.authority, options.name_space};
-  line_of(place.token, "token of a service account");
+  KubernetesPlace place = place_of(options, account);
+  token_of(place);
   client_tls(place.authority);
   if (place.name_space.empty()) place.name_space = line_of(account / "namespace", "namespace");
   return place;
@@ -134,9 +142,9 @@ json::object KubernetesApi::ask(const char* method, const std::string& path, con
   ClientAnswer answer;
   std::string token;
   try {
-    // All of it may have changed since the last request, such as the token, which lives for an hour.
-    const KubernetesPlace place = kubernetes_place(options_);
-    token = line_of(place.token, "token of a service account");
+    // The token may have been replaced since the last request: Kubernetes gives it an hour.
+    const KubernetesPlace place = place_of(options_, kServiceAccount);
+    token = token_of(place);
     answer = exchange({.host = place.server.host,
                        .port = place.server.port,
                        .tls = true,

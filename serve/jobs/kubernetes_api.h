@@ -40,6 +40,9 @@ class KubernetesError : public ClusterError {
 /// ASCII.
 std::string printable(std::string_view text);
 
+/// The folder that Kubernetes mounts into a pod for its service account.
+inline constexpr const char* kServiceAccount = "/var/run/secrets/kubernetes.io/serviceaccount";
+
 /// Where the API server is, and who asks: the options, completed by the service account of this pod.
 struct KubernetesPlace {
   Url server;
@@ -49,8 +52,8 @@ struct KubernetesPlace {
 
 /// Completes the options by KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT and by the files of `account`. Reads
 /// the files, so that a fault is told at the start. ValueError for a missing or wrong option; IoError for a file.
-KubernetesPlace kubernetes_place(const KubernetesOptions& options, const std::filesystem::path& account =
-                                                                       "/var/run/secrets/kubernetes.io/serviceaccount");
+KubernetesPlace kubernetes_place(const KubernetesOptions& options,
+                                 const std::filesystem::path& account = kServiceAccount);
 
 /// The patch of the options, an empty object without one. ValueError for one that has containers or volumes; DataError,
 /// IoError for its file.
