@@ -42,8 +42,8 @@ class Linear : public UnaryModule {
   /// the bit. Nothing without LoRA.
   void merge_lora();
   void restore_lora();
-  /// Whether forward() also takes x in bf16, whose results in f32 are those of the same numbers in f32: packed in bf16,
-  /// without gradients or LoRA, and with an even number of in_features.
+  /// Whether forward() also takes x in bf16. The results are in f32 and equal to those of the same numbers in f32. It
+  /// is so for a layer that is packed in bf16, without gradients and LoRA, and with an even number of in_features.
   bool takes_bf16() const;
   const Tensor& weight() const { return weight_; }
   int64_t packed_bytes() const;                 ///< of the weight as pack() has laid it out, or as it is

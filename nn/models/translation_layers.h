@@ -27,7 +27,7 @@ class TranslationAttention : public ProjectedAttention {
   Tensor keys_values(const Tensor& x) const override { return ProjectedAttention::keys_values(x); }
   /// All three side by side: [rows, 3·heads·d].
   Tensor queries_keys_values(const Tensor& x) const override;
-  /// Undefined: the steps of a decoder attend in f32, and the whole of a text has to have their bits.
+  /// Undefined. A decoder computes single steps in f32, and a whole text must get the same bits.
   Tensor mixed_in_bf16(const Tensor&, const Offsets&, const Tensor&, const Offsets&) const override { return {}; }
   /// Rows [rows, heads·d] of queries or keys, rotated if positions are rotary; positions i64 [rows].
   Tensor at_positions(const Tensor& rows, const Tensor& positions) const;

@@ -51,7 +51,7 @@ double number_in(const nn::LabelledRowReader& reader, const nn::LabelledRow& row
                           nn::shortened(nn::visible(row.label), 64)));
 }
 
-// The labels of a row, whatever the kind of its file.
+// The labels of a row: all of a multi-label row, else the single one.
 std::span<const std::string> labels_in(const nn::LabelledRow& row, nn::Problem problem) {
   return problem == nn::Problem::multi_label ? std::span<const std::string>(row.labels)
                                              : std::span<const std::string>(&row.label, 1);

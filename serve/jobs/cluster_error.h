@@ -1,4 +1,4 @@
-// What a server is told when a cluster is to train its jobs and cannot.
+// Errors of a cluster that trains the jobs of a server.
 #pragma once
 
 #include <string>

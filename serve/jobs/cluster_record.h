@@ -22,11 +22,11 @@ std::optional<int> recorded_end(const JobFolder& folder, const std::string& id);
 /// Removes what an earlier job of the cluster has left: its error and its end. IoError.
 void remove_ends(const JobFolder& folder);
 
-/// Removes the records of jobs of a cluster, so that the next attempt is another one. The server calls it once it has
-/// noted the end: a server that stops before finds the end again. IoError.
+/// Removes the records of the cluster's jobs, so that the next attempt is a new job of the cluster. The server calls it
+/// after it has noted the end. If it stops before that, it finds the end again. IoError.
 void forget_recorded(const JobFolder& folder);
 
-/// What the state of an ended job means that left no word of its own.
+/// What a cluster's word for the end of a job means, for a job that has left no message of its own.
 struct EndReason {
   std::string_view word;
   int code;
@@ -34,8 +34,8 @@ struct EndReason {
   const char* message;
 };
 
-/// Writes error.json: `job`, a sentence that says what the training was, and what `word` means, the cluster's word for
-/// its end. A word that no reason has is told as it is. IoError.
+/// Writes error.json. Its message is `job`, a sentence that says what the training was, and then the meaning of `word`,
+/// which is what the cluster says of the end. A word without a reason is in the message itself. IoError.
 WorkerEnd write_end(const JobFolder& folder, const std::string& job, std::span<const EndReason> reasons,
                     std::string_view word);
 

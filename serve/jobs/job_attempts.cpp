@@ -166,8 +166,8 @@ void JobRunner::train(Database& database, const TrainingJob& job, const JobLock&
   const bool on_cluster = folder.on_cluster();
   const bool done = end->code == kWorkerDone && end->signal == 0;
   const bool wanted = (on_cluster || !stopping()) && store.status(job.id) == JobStatus::kRunning;
-  // A cluster asks for a checkpoint when the time of its job is over, or its node is needed. What is left is another
-  // job of the cluster.
+  // A cluster asks for a checkpoint when the job's time is over or when it needs the node. The rest of the training is
+  // another job of the cluster.
   const bool goes_on = wanted && on_cluster && end->code == kWorkerStopped && end->signal == 0 &&
                        gets_on(store, job, searched, search_progress(folder));
   store.add_attempt(job.id, spent.count(), wanted && !done && !goes_on);

@@ -81,9 +81,9 @@ void JobRunner::cancel_on_cluster(const JobFolder& folder) {
   cancel_recorded(folder, KubernetesApi(options_.kubernetes.value_or(KubernetesOptions{}), stopped));
 }
 
-// The last step of a training on a cluster: a server that is killed before it finds the end again. Slurm keeps an ended
-// job for its own time. An object of Kubernetes that cannot be removed now is removed by the next attempt, or by
-// Kubernetes a day later.
+// Removes a training from its cluster. This is its last step, so that a server that is killed before finds the end
+// again. Slurm keeps an ended job for a time that its administrator has set. If an object of Kubernetes cannot be
+// removed now, the next attempt removes it, or Kubernetes does a day later.
 void JobRunner::forget_end(const JobFolder& folder) {
   try {
     if (is_there(folder.kubernetes())) cancel_on_cluster(folder);

@@ -49,7 +49,8 @@ struct KubernetesOptions {
   size_t ranks = 1;                           ///< most of a training, and its own unless it asks for fewer
   std::chrono::milliseconds look{2'000};      ///< between looks at a job
   std::chrono::milliseconds timeout{30'000};  ///< of a request
-  /// For which a worker's end is waited for once its pod has ended: volumes of several machines show files late.
+  /// How long the server waits for a worker's end.json after its pod has ended. A volume of several machines shows
+  /// files late.
   std::chrono::milliseconds settle{60'000};
 };
 

@@ -56,7 +56,8 @@ void set(KubernetesLook& look, const json::object& said) {
   look.message = text_member_of(said, "message");
 }
 
-// Why containers of a pod wait. Both words for an image that cannot be pulled come in turns.
+// Why the containers of a pod wait. Kubernetes alternates between two reasons for an image that cannot be pulled, and
+// both are told as one.
 void read_waits(const json::object& pod, KubernetesLook& look) {
   for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
     for_each_at(pod, {"status", list}, [&](const json::object& status) {
@@ -72,7 +73,7 @@ void read_waits(const json::object& pod, KubernetesLook& look) {
   if (look.reason.empty() && unscheduled != nullptr) set(look, *unscheduled);
 }
 
-// Why a pod has ended. What ended the pod says more than how its container took it.
+// Why a pod has ended. The reason of the pod goes before that of its container.
 void read_end(const json::object& pod, KubernetesLook& look) {
   std::string container;
   for_each_at(pod, {"status", "containerStatuses"}, [&](const json::object& status) {
@@ -119,7 +120,7 @@ KubernetesLook look_at(const json::object& object, const json::array& pods) {
       if (says_more(one, waits)) waits = one;
     } else if (phase == "Running") {
       runs = runs || !rank;
-      // The kubelet of a pod that is to go tells why before it is gone.
+      // The conditions of a pod that will be removed say why.
       if (condition(pod, "DisruptionTarget") != nullptr) read_end(pod, one);
       if (says_more(one, ended)) ended = one;
     } else {

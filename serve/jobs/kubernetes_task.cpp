@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* kProgram = "/usr/local/bin/qing";
 constexpr const char* kMount = "/job";
-// Of an ssh server that is not root, as the images of the MPI operator have it.
+// Files of an ssh server that does not run as root, as in the images of the MPI operator.
 constexpr const char *kSshKeys = "/home/qing/.ssh", *kSshOptions = "/home/qing/.sshd_config";
 // From SIGTERM to SIGKILL: the time for a checkpoint.
 constexpr std::int64_t kGraceSeconds = 60;
@@ -28,7 +28,8 @@ constexpr std::int64_t kRanksSeconds = 30, kMpirunSeconds = 20;
 // The server deletes an object as soon as it has noted its end. This is for servers that never come back.
 constexpr std::int64_t kSecondsKept = std::int64_t{24} * 60 * 60;
 constexpr size_t kMostLabel = 63, kHash = 8;
-// Of a name without its hash: names of pods and hosts are longer, such as NAME-worker-1023, and have at most 63.
+// The most characters of an id in a name. Names of pods and hosts are longer, such as NAME-worker-1023, and have at
+// most 63.
 constexpr size_t kMostOfId = 32;
 
 std::string cleaned(std::string_view text, size_t most, const char* others) {
@@ -145,7 +146,7 @@ class Body {
                       {"automountServiceAccountToken", false},
                       {"enableServiceLinks", false},
                       {"terminationGracePeriodSeconds", kGraceSeconds},
-                      // The job's folder is the server's user's alone.
+                      // Only the server's user may read the job's folder.
                       {"securityContext",
                        {{"runAsUser", ::geteuid()},
                         {"runAsGroup", ::getegid()},

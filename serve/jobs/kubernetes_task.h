@@ -26,10 +26,11 @@ struct KubernetesTask {
 
 KubernetesTask kubernetes_task(const TrainingJob& job, const WorkerLimits& limits, const KubernetesOptions& options);
 
-/// The name of a job's object: a DNS label (RFC 1123) that no other job has. Ids that differ in upper and lower case
-/// alone have different names.
+/// The name of a job's object, a DNS label (RFC 1123). Different ids give different names, also if they differ in upper
+/// and lower case alone.
 std::string object_name(std::string_view job);
-/// The text as the value of a label: itself if it is one, else what is left of it and a hash of all of it.
+/// A value of a label for the text. A text that is a valid value stays as it is. For any other it is the text's valid
+/// characters and a hash of the whole text.
 std::string label_value(std::string_view text);
 
 /// The object of the attempt, which is a token of letters and digits. Its pods mount the job's folder alone, run as the

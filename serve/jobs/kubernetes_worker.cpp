@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr size_t kAttemptLetters = 16;
-// For which a new attempt waits until the pods of the one before are gone, before the job is left to later.
+// How long a new attempt waits until the pods of the earlier one are gone. Then the job is tried again later.
 constexpr std::chrono::seconds kEarlierTime{10};
 constexpr milliseconds kEarlierLook{200}, kLongestOutage = std::chrono::minutes(1);
 
@@ -51,7 +51,7 @@ constexpr EndReason kPodReasons[] = {
     {"deleted", kWorkerFailed, "kubernetes_deleted", "Someone deleted it on the cluster. Make the job again."},
 };
 
-// What its owner can make of a word for a wait.
+// What the reason of a wait means for the owner of the job.
 std::string_view meaning_of(std::string_view reason) {
   if (reason == "Unschedulable") return "No node has room for it now.";
   if (reason == "Suspended") return "It is suspended on the cluster.";
@@ -188,7 +188,7 @@ void KubernetesWorker::look() {
   if (!stops_) tell_wait(seen);
 }
 
-// A server that may not list pods knows less of its trainings, and no end is lost.
+// Without the right to list pods the server does not know why a pod waits. It still sees every end.
 json::array KubernetesWorker::pods() {
   if (blind_) return {};
   try {
@@ -220,10 +220,10 @@ void KubernetesWorker::stop(bool) {
   next_look_ = {};
 }
 
-// A pod that is killed without its node's word might go on.
+// Removes no pod by force: it might go on running on its node.
 void KubernetesWorker::kill() { stops_ = true; }
 
-// Nothing while the worker's own word may still come.
+// Returns nothing as long as the worker's own end.json may still appear.
 std::optional<WorkerEnd> KubernetesWorker::end_of(const KubernetesLook& seen) {
   if (const std::optional<int> code = recorded_end(folder_, record_.attempt)) return WorkerEnd{.code = *code};
   if (!ended_at_) ended_at_ = Clock::now();
@@ -234,8 +234,9 @@ std::optional<WorkerEnd> KubernetesWorker::end_of(const KubernetesLook& seen) {
   return end_by(plain && !lost_by_.empty() ? lost_by_ : seen.reason);
 }
 
-// Who deletes the object asks for a checkpoint, too. What someone else deletes must not go on as another object. Its
-// own end counts else: Kubernetes removes what has ended a day ago.
+// The end of a training whose object is gone. If this server deleted the object, it has asked for a checkpoint. If
+// someone else did, the training must not go on as another object. An end that the training itself has recorded counts
+// first, because Kubernetes removes objects that ended a day ago.
 WorkerEnd KubernetesWorker::end_without_object() const {
   const std::optional<int> code = recorded_end(folder_, record_.attempt);
   if (code && (stops_ || *code != kWorkerStopped)) return {.code = *code};

@@ -35,8 +35,9 @@ class KubernetesWorker : public JobWorker {
   KubernetesWorker(KubernetesApi api, const KubernetesTask& task, JobFolder folder,
                    const std::function<void(const std::string& object)>& on_create, Tell tell);
 
-  /// While the API server does not answer, the training is taken to run. What it left in the folder says how it ended,
-  /// else its pod does; error.json says why then. Waits of a pod are told once for each reason.
+  /// While the API server does not answer, the training counts as running. The end is the one that the training
+  /// recorded in the job's folder. If it recorded none, it is that of its pod, and error.json says why. The job's owner
+  /// is told each reason for which a pod waits once.
   std::optional<WorkerEnd> poll() override;
   /// Deletes the object: the training gets SIGTERM, which asks for a checkpoint, and a minute. What the API server
   /// refuses is tried again by poll().

@@ -34,7 +34,8 @@ void ShadowComparison::take(Side& side, std::vector<nn::Prediction> predictions)
     }
     ++statistics_->shadow_texts;
     if (agree(a, b)) ++statistics_->shadow_agreed;
-    // In millionths, as counters are whole numbers. Numbers of any size may differ, and the sum must stay one.
+    // The counter is a whole number of millionths. A difference counts as 1e9 at most, so that the sum cannot overflow
+    // soon.
     statistics_->shadow_difference += static_cast<std::uint64_t>(std::lround(std::min(difference, 1e9) * 1e6));
   }
 }

@@ -1,4 +1,4 @@
-// The instructions of AMX, whose operands are numbers of tiles.
+// The instructions of AMX. Their operands are tiles, which are named by numbers that the compiler must know.
 #include <cstdint>
 #include <utility>
 
