@@ -14,6 +14,13 @@ std::string_view name_of(Problem problem) {
   }
 }
 
+std::optional<Problem> problem_named(std::string_view name) {
+  for (const Problem problem : {Problem::single_label, Problem::multi_label, Problem::ordinal, Problem::regression}) {
+    if (name_of(problem) == name) return problem;
+  }
+  return std::nullopt;
+}
+
 std::string_view problem_type_of(Problem problem) {
   switch (problem) {
     case Problem::multi_label: return "multi_label_classification";

@@ -19,6 +19,8 @@ enum class Problem : uint8_t {
 
 /// "single-label", "multi-label", "ordinal", "regression"
 std::string_view name_of(Problem problem);
+/// The problem that has this name. Nothing for any other text.
+std::optional<Problem> problem_named(std::string_view name);
 
 /// What config.json of `transformers` calls it: "single_label_classification", "multi_label_classification" or
 /// "regression". An ordinal classifier is of single labels there.

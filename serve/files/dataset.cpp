@@ -110,11 +110,11 @@ class LabelCounts {
 };
 
 // The kind of problem that a report names.
-nn::Problem problem_named(const json::value* name) {
-  for (const nn::Problem problem : {nn::Problem::multi_label, nn::Problem::regression}) {
-    if (name != nullptr && name->as_string() == nn::name_of(problem)) return problem;
-  }
-  return nn::Problem::single_label;  // also of a report that was written before there were kinds
+nn::Problem kind_of(const json::object& report) {
+  const json::value* name = report.if_contains("kind");
+  // A report that was written before there were kinds has none.
+  return name == nullptr ? nn::Problem::single_label
+                         : nn::problem_named(name->as_string()).value_or(nn::Problem::single_label);
 }
 
 }  // namespace
@@ -227,7 +227,7 @@ DatasetReport report_from_json(const std::string& text) {
     const auto number = [&](const char* name) { return lengths.at(name).to_number<std::int64_t>(); };
     report.lengths = {number("least"), number("median"), number("percentile_95"), number("most"),
                       lengths.at("mean").to_number<double>()};
-    report.problem = problem_named(value.as_object().if_contains("kind"));
+    report.problem = kind_of(value.as_object());
     if (report.problem == nn::Problem::regression) {
       const json::value& numbers = value.at("numbers");
       report.numbers = {numbers.at("least").to_number<double>(), numbers.at("mean").to_number<double>(),

@@ -1,6 +1,5 @@
 #include "feedback.h"
 
-#include <array>
 #include <ctime>
 #include <utility>
 
@@ -11,21 +10,12 @@
 namespace qing::serve {
 namespace {
 
-constexpr std::array kProblems = {nn::Problem::single_label, nn::Problem::multi_label, nn::Problem::ordinal,
-                                  nn::Problem::regression};
-
-nn::Problem problem_named(const std::string& name) {
-  for (const nn::Problem problem : kProblems) {
-    if (name_of(problem) == name) return problem;
-  }
-  return nn::Problem::single_label;
-}
+nn::Problem problem_of(const std::string& name) { return nn::problem_named(name).value_or(nn::Problem::single_label); }
 
 // Which feedback a query counts. `feedback` is the name of the table.
 constexpr const char* kCounted =
-    "(?1 = '' OR project = ?1) AND (?2 = '' OR model = ?2) AND (?3 = 0 OR version = ?3) AND created >= ?4 AND created "
-    "< "
-    "?5";
+    "(?1 = '' OR project = ?1) AND (?2 = '' OR model = ?2) AND (?3 = 0 OR version = ?3) "
+    "AND created >= ?4 AND created < ?5";
 
 void bind(Statement& row, const FeedbackQuery& query) {
   row.bind(1, query.project).bind(2, query.model).bind(3, query.version).bind(4, query.from).bind(5, query.until);
@@ -89,7 +79,7 @@ std::vector<FeedbackTotal> FeedbackStore::totals(const FeedbackQuery& query) {
   bind(row, query);
   std::vector<FeedbackTotal> totals;
   while (row.step()) {
-    FeedbackTotal total{row.text(0),   row.number(1), problem_named(row.text(2)),
+    FeedbackTotal total{row.text(0),   row.number(1), problem_of(row.text(2)),
                         row.number(3), row.number(4), row.number(5)};
     if (total.problem == nn::Problem::regression) {
       total.absolute_error = nn::number_of(row.text(6)).value_or(0);
@@ -131,7 +121,7 @@ std::vector<Feedback> FeedbackStore::kept(const std::string& project, const std:
   std::vector<Feedback> all;
   while (row.step()) {
     all.push_back({row.text(0), row.text(1), row.text(2), row.number(3), row.text(4), row.number(5), row.number(6),
-                   row.text(7), row.text(8), row.text(9), row.number(10), row.number(11), problem_named(row.text(12))});
+                   row.text(7), row.text(8), row.text(9), row.number(10), row.number(11), problem_of(row.text(12))});
   }
   return all;
 }
