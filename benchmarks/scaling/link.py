@@ -1,17 +1,20 @@
-"""Measures a connection between two processes over TCP: the time of a small message, what each of many costs, and
-the bytes a second.
+"""Measures a connection between two processes over TCP: the time of a small message, what each of many costs, the bytes a
+second, and the CPU time of a byte.
 
     python3 link.py serve PORT
-    python3 link.py measure HOST PORT     # prints JSON: latency and overhead in seconds, bandwidth in bytes a second
+    python3 link.py measure HOST PORT     # prints JSON: latency and overhead in seconds, bandwidth in bytes a second, cpu in
+                                          # seconds of CPU time that both ends together take for a byte
 """
 
 import json
+import os
 import socket
 import statistics
 import sys
 import time
 
 ROUNDS, MESSAGES, MESSAGE, BLOCK = 50, 2000, 64, 1 << 16
+NANO = 1e9
 
 
 def receive(connection, count):
@@ -20,6 +23,11 @@ def receive(connection, count):
         if not part:
             raise ConnectionError("the other side has closed the connection")
         count -= len(part)
+
+
+def cpu_seconds():
+    times = os.times()
+    return times.user + times.system
 
 
 def serve(port):
@@ -33,11 +41,12 @@ def serve(port):
             receive(connection, MESSAGES * MESSAGE)
             connection.sendall(b"x")
             size = int.from_bytes(connection.recv(8), "big")
+            begin = cpu_seconds()
             receive(connection, size)
-            connection.sendall(b"x")
+            connection.sendall(round((cpu_seconds() - begin) * NANO).to_bytes(8, "big"))
 
 
-def measure(host, port, size=16 << 20):
+def measure(host, port, size=64 << 20):
     for _ in range(100):
         try:
             connection = socket.create_connection((host, port))
@@ -60,13 +69,13 @@ def measure(host, port, size=16 << 20):
         receive(connection, 1)
         overhead = (time.perf_counter() - begin) / MESSAGES
         connection.sendall(size.to_bytes(8, "big"))
-        begin = time.perf_counter()
+        begin, begin_cpu = time.perf_counter(), cpu_seconds()
         block = bytes(BLOCK)
         for _ in range(size // BLOCK):
             connection.sendall(block)
-        receive(connection, 1)
-        taken = time.perf_counter() - begin
-    return {"latency": statistics.median(times) / 2, "overhead": overhead, "bandwidth": size / taken}
+        theirs = int.from_bytes(connection.recv(8), "big") / NANO
+        taken, own = time.perf_counter() - begin, cpu_seconds() - begin_cpu
+    return {"latency": statistics.median(times) / 2, "overhead": overhead, "bandwidth": size / taken, "cpu": (own + theirs) / size}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
-"""The time of a step of data-parallel training on P machines, from the time of a step on one and two figures of the network.
+"""The time of a step of data-parallel training on P machines, from the time of a step on one and figures of the network.
 
 A message of n bytes takes alpha + n * beta (Hockney 1994). A rank that sends to all others at once has one network card, so
 the bytes of its messages add up, and so do its costs for each message:
 
     exchange = latency + messages * overhead + max(bytes sent, bytes received) * beta
+
+Protocols copy each byte, at both ends. That CPU time delays a backward that goes on at the same time, because a training uses
+all cores.
 
 The exchanges are those of optim/parallel: see sum_bucket(), sum_rows() and DataParallel.share_updates(). With one node of the
 tree for each rank this is the pairwise exchange of Thakur, Rabenseifner & Gropp 2005, twice: a reduce-scatter and an
@@ -19,10 +22,18 @@ class Network:
     latency: float  # seconds until a small message is there
     overhead: float  # seconds of a rank for each message
     bandwidth: float  # bytes a second of a rank, in each direction
+    cpu: float = 0.0  # seconds of CPU time that a byte takes, at both ends together
 
     def exchange(self, messages, sent, received):
         """Seconds of an exchange in which the busiest rank has so many messages and bytes."""
-        return self.latency + messages * self.overhead + max(sent, received) / self.bandwidth if messages else 0.0
+        if not messages:
+            return 0.0
+        wire = self.latency + messages * self.overhead + max(sent, received) / self.bandwidth
+        return max(wire, self.busy(messages, sent, received))
+
+    def busy(self, _messages, sent, received):
+        """Seconds of CPU time of a rank that an exchange takes."""
+        return self.cpu * (sent + received) / 2
 
 
 @dataclass(frozen=True)
@@ -65,17 +76,23 @@ def plan(chunks, ranks):
     return own, [largest_nodes(firsts[i], firsts[i + 1], 0, chunks) if own[i] else 0 for i in range(ranks)]
 
 
-def bucket_seconds(size, nodes, ranks, network):
-    """Both exchanges of sum_bucket(): the nodes' shares to those who sum them, and the sums to all."""
+def bucket_exchanges(size, nodes, ranks):
+    """Messages, bytes sent and bytes received of both exchanges of sum_bucket(): the nodes' shares to those who sum them, and
+    the sums to all."""
     share = size / ranks
     most, all_nodes = max(nodes), sum(nodes)
     # Each peer gets the share of each node and a message that says which gradients there are.
-    first = network.exchange((ranks - 1) * (most + 1), (ranks - 1) * most * share, (all_nodes - min(nodes)) * share)
-    return first + network.exchange(ranks - 1, (ranks - 1) * share, (ranks - 1) * share)
+    return [((ranks - 1) * (most + 1), (ranks - 1) * most * share, (all_nodes - min(nodes)) * share),
+            (ranks - 1, (ranks - 1) * share, (ranks - 1) * share)]  # fmt: skip
 
 
-def step(training, ranks, network):
-    """Returns the seconds of a step and what they consist of: computation, communication that nothing hides, and optimizer."""
+def bucket_seconds(size, nodes, ranks, network):
+    return sum(network.exchange(*one) for one in bucket_exchanges(size, nodes, ranks))
+
+
+def step(training, ranks, network, overlap=True):
+    """Returns the seconds of a step and what they consist of: computation, communication that nothing hides, and optimizer.
+    Without `overlap` the buckets leave after backward."""
     if training.chunks < ranks:
         raise ValueError(f"{ranks} ranks need at least as many chunks as ranks, not {training.chunks}")
     own, nodes = plan(training.chunks, ranks)
@@ -86,10 +103,15 @@ def step(training, ranks, network):
         return {"seconds": computed + optimizer, "computed": computed, "waited": 0.0, "optimizer": optimizer}
     buckets = max(1, round(training.dense_bytes / training.bucket_bytes)) if training.dense_bytes else 0
     free = 0.0  # when the wire has ended the bucket before
+    end = computed  # of backward
     for number in range(buckets):
-        ready = computed - of_chunk * training.backward_share * (1 - (number + 1) / buckets)
-        free = max(free, ready) + bucket_seconds(training.dense_bytes / buckets, nodes, ranks, network)
-    communicated = max(free, computed)
+        size = training.dense_bytes / buckets
+        rest = of_chunk * training.backward_share * (1 - (number + 1) / buckets)
+        begin = max(free, end - rest) if overlap else max(free, end)
+        free = begin + bucket_seconds(size, nodes, ranks, network)
+        if begin < end:
+            end += sum(network.busy(*one) for one in bucket_exchanges(size, nodes, ranks))
+    communicated = max(free, end)
     # The losses, then the rows of tables: each rank sends its own to all others. A last exchange says who wants to stop.
     rows = training.row_bytes * max(own)
     all_rows = training.row_bytes * training.chunks

@@ -112,6 +112,7 @@ class Training {
               .precision = options.precision,
               .chunks = chunks_of_batch("train_classifier", options.chunks, options.fast_reduce != 0, run.ranks),
               .gradients = options.gradient_precision,
+              .overlap = options.overlap_reduce != 0,
               .shard_optimizer = options.shard_optimizer != 0},
              run) {
     load_starting_weights(model_.bert(), start_);

@@ -93,6 +93,7 @@ struct TrainOptions {
   DType precision = DType::f32;
   /// bf16: gradients travel between ranks in bf16 with error feedback, so the bits depend on the number of ranks.
   DType gradient_precision = DType::f32;
+  int64_t overlap_reduce = 1;   ///< 1: gradients travel while backward goes on; 0: after it (DataParallelOptions)
   int64_t shard_optimizer = 0;  ///< 1: the optimizer's states are divided among the ranks (DataParallelOptions)
   /// What the classifier predicts (nn/problem.h): at most one of these is 1, and single labels are without any.
   int64_t multi_label = 0, ordinal = 0, regression = 0;
@@ -202,16 +203,19 @@ inline constexpr TrainOption kTrainOptions[] = {
     {"chunks", &TrainOptions::chunks, within(0, 65536), kTraining,
      "Number of chunks of a batch whose gradients are summed in a fixed order. The weights are equal for any number of "
      "processes with the same number of chunks. 0 means 8 under mpirun, and batches as a whole without it",
-     nullptr, OptionUse::all},
+     nullptr, OptionUse::text},
     {"fast_reduce", &TrainOptions::fast_reduce, kFlag, kTraining,
      "Faster sum of gradients under mpirun: 1 gives each process one chunk, so the weights depend on the number of "
      "processes",
-     nullptr, OptionUse::all},
+     nullptr, OptionUse::text},
     {"gradient_precision", &TrainOptions::gradient_precision, kAny, kTraining,
      "Precision in which gradients travel under mpirun: f32, or bf16 with error feedback. bf16 halves the bytes, and "
-     "the "
-     "weights depend on the number of processes. Rows of tables travel in f32",
-     nullptr, OptionUse::all},
+     "the weights depend on the number of processes. Rows of tables travel in f32",
+     nullptr, OptionUse::text},
+    {"overlap_reduce", &TrainOptions::overlap_reduce, kFlag, kTraining,
+     "Exchange of gradients under mpirun: 1 sends them while the backward pass goes on. 0 sends them after it, which "
+     "shows what the overlap saves. The weights are the same",
+     nullptr, OptionUse::text},
     {"shard_optimizer", &TrainOptions::shard_optimizer, kFlag, kTraining,
      "Division of the optimizer's states under mpirun (ZeRO stage 1): 1 keeps a share of them in each process. The "
      "weights are the same. 0 keeps all of them in each process",

@@ -71,6 +71,7 @@ class Pretraining {
               .precision = options.precision,
               .chunks = chunks_of_batch("pretrain", options.chunks, options.fast_reduce != 0, run.ranks),
               .gradients = options.gradient_precision,
+              .overlap = options.overlap_reduce != 0,
               .shard_optimizer = options.shard_optimizer != 0},
              run) {
     model().set_requires_grad(true);

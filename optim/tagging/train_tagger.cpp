@@ -168,6 +168,7 @@ class TaggerTraining {
               .precision = options.precision,
               .chunks = chunks_of_batch("train_tagger", options.chunks, options.fast_reduce != 0, run.ranks),
               .gradients = options.gradient_precision,
+              .overlap = options.overlap_reduce != 0,
               .shard_optimizer = options.shard_optimizer != 0},
              run) {
     load_encoder(model_, start_.weights);

@@ -90,7 +90,8 @@ TrainResult TrainingRun::run(nn::Module& model, Optimizer& optimizer, const Loss
   std::optional<training::DataParallel> parallel;
   if (plan_.chunks > 0) {
     parallel.emplace(model, optimizer, options_.ranks != nullptr ? *options_.ranks : sole,
-                     training::DataParallelOptions{.gradients = plan_.gradients,
+                     training::DataParallelOptions{.overlap = plan_.overlap,
+                                                   .gradients = plan_.gradients,
                                                    .shard_optimizer = plan_.shard_optimizer,
                                                    .on_slow_rank = options_.on_slow_rank});
     trainer.parallel = &*parallel;

@@ -70,6 +70,7 @@ struct RunPlan {
   DType precision = DType::f32;
   int64_t chunks = 0;            ///< of a batch (chunks_of_batch()); 0: batches are computed as a whole
   DType gradients = DType::f32;  ///< in which they travel (DataParallelOptions)
+  bool overlap = true;           ///< they travel while backward goes on
   bool shard_optimizer = false;  ///< its states are divided among the ranks
 };
 

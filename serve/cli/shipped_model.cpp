@@ -25,8 +25,8 @@ fs::path shipped_models() {
                   built.string(), installed.string()));
 }
 
-fs::path shipped_model() {
-  const fs::path versions = shipped_models() / "emotion_analysis";
+fs::path shipped_model(std::string_view name) {
+  const fs::path versions = shipped_models() / name;
   int64_t highest = 0;
   std::error_code error;
   for (const fs::directory_entry& entry : entries_of(versions, error)) {
@@ -38,7 +38,9 @@ fs::path shipped_model() {
   return versions / std::to_string(highest);
 }
 
-fs::path model_or_shipped(const fs::path& given) { return given.empty() ? shipped_model() : given; }
+fs::path model_or_shipped(const fs::path& given, std::string_view name) {
+  return given.empty() ? shipped_model(name) : given;
+}
 
 fs::path named_model(const fs::path& given) {
   std::error_code absent;

@@ -118,8 +118,9 @@ std::vector<std::string> changes(const RunRecord& before, const RunRecord& now) 
   if (before.command != now.command)
     return {fmt::format("it was of qing {}, not of qing {}", before.command, now.command)};
   // The files are compared by their bytes.
-  std::vector<std::string> free = {"data", "extra",          "dev", "unlabelled", "out", "threads", "checkpoint-every",
-                                   "tune", "shard-optimizer"};
+  std::vector<std::string> free = {
+      "data", "extra",           "dev",           "unlabelled", "out", "threads", "checkpoint-every",
+      "tune", "shard-optimizer", "overlap-reduce"};
   if (before.state == "finished" && extends(now, before)) {
     free.insert(free.end(), {"epochs", "max-steps", "early-stop"});
   }

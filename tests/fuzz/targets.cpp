@@ -257,8 +257,9 @@ void pickle(std::string_view bytes) {
   } catch (const Error&) {  // the documented error
   }
 }
-void tokenizer(std::string_view bytes) {
-  load(bytes, "tokenizer.json", [](const fs::path& file) {
+// The format is detected from the name.
+void tokenizer_file(std::string_view bytes, const char* name) {
+  load(bytes, name, [](const fs::path& file) {
     const nn::Tokenizer loaded = nn::Tokenizer::load_file(file);
     constexpr std::string_view kText = "a text, 一段文字 e\u0301\u0323 👩‍👩‍👧 <s>[SEP]\n\t can't  12½";
     const nn::Encoding encoding = loaded.encode(kText);
@@ -270,6 +271,8 @@ void tokenizer(std::string_view bytes) {
     loaded.windows(kText);
   });
 }
+void tokenizer(std::string_view bytes) { tokenizer_file(bytes, "tokenizer.json"); }
+void sentencepiece(std::string_view bytes) { tokenizer_file(bytes, "source.spm"); }
 // What a form holds, or that it is refused, must not depend on how it is cut. The first byte chooses the cut.
 void multipart(std::string_view bytes) {
   struct Parts : serve::FormHandler {
@@ -371,6 +374,7 @@ constexpr Target kTargets[] = {{"http", http},
                                {"gguf", gguf},
                                {"e5s1", e5s1},
                                {"tokenizer", tokenizer},
+                               {"sentencepiece", sentencepiece},
                                {"config", config},
                                {"multipart", multipart},
                                {"labelled_rows", labelled_rows},

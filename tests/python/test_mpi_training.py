@@ -187,6 +187,11 @@ def test_fast_reduce_depends_on_the_ranks(mpirun, files, expected, tmp_path):
     assert len(found) == 3
 
 
+def test_gradients_that_travel_after_the_backward_pass_give_the_same_bits(mpirun, files, expected, tmp_path):
+    mpirun("openmpi", 2, training(files, tmp_path / "m", "--overlap-reduce", 0))
+    assert bits(tmp_path / "m") == expected
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_divided_optimizer_states_have_the_same_bits(mpirun, files, expected, tmp_path, library):
     for ranks in (2, 3):

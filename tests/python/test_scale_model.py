@@ -52,6 +52,25 @@ def test_backward_hides_buckets_and_never_more_than_itself():
     assert one["waited"] < 1e-3, "a fast network is hidden but for the last bucket"
 
 
+def test_without_overlap_all_buckets_wait_for_backward():
+    _, nodes = model.plan(8, 2)
+    apart, together = (model.step(TRAINING, 2, LINK, overlap)["waited"] for overlap in (False, True))
+    alone = 10 * model.bucket_seconds(1 << 20, nodes, 2, LINK)
+    rows = 3 * LINK.latency + 3 * LINK.overhead + (16 + 8 * 1000) / LINK.bandwidth
+    assert alone < apart <= alone + rows + 1e-12
+    # Nine of ten buckets are complete before the end of the last chunk's backward.
+    assert apart - together == pytest.approx(0.01 * 2 / 3 * 9 / 10)
+
+
+def test_the_cpu_time_of_bytes_delays_backward():
+    free, busy = (model.step(TRAINING, 2, model.Network(0, 0, 1e30, cpu))["waited"] for cpu in (0, 1e-10))
+    # Each rank sends and receives all bytes of the buckets, and its part of the rows.
+    assert free == pytest.approx(0) and busy == pytest.approx(1e-10 * ((10 << 20) + 4 * 1000), rel=0.02)
+    # After backward a slow link hides it, and all but the first of ten buckets leave after it here.
+    slow, slower = (model.step(TRAINING, 2, model.Network(0, 0, 1e6, cpu))["seconds"] for cpu in (0, 1e-8))
+    assert slower - slow < 1e-8 * (1 << 20) * 1.2
+
+
 def test_divided_states_cost_an_exchange_and_save_the_optimizer():
     divided = model.Training(**{**vars(TRAINING), "shards_optimizer": True, "parameter_bytes": 40 << 20})
     whole, shared = model.step(TRAINING, 4, LINK), model.step(divided, 4, LINK)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -14,10 +15,15 @@
 namespace {
 
 constexpr int kTag = 1;
-constexpr size_t kMostBytes = size_t{1} << 30;  // of one message of MPI, whose counts are int
-// A waiting rank gives up its core at once, and sleeps when it has waited for long: on a machine with as many ranks as
-// cores it would take the core from the rank that it waits for.
+// Messages travel in pieces of at most this size, which is below the eager limit of Open MPI over TCP (64 KiB). Larger
+// ones wait for the receiver's leave (rendezvous). That leave shares a connection with what the receiver itself sends,
+// and waits behind it. Two ranks that exchanged large messages over a slow link therefore sent one after the other.
+constexpr size_t kPieceBytes = 60'000;
+// A waiting rank gives up its core at once. It sleeps when it has waited for long, or when a yield took long, because
+// then another thread uses the core. A thread that sleeps gets the core soon after it wakes. One that yields waits for
+// the end of the other's time slice.
 constexpr int kYields = 200;
+constexpr std::chrono::microseconds kLongYield{50};
 constexpr long kNapNanoseconds = 50'000;
 
 std::string failure;
@@ -64,7 +70,7 @@ int begin_all(const QingMpiMessage* messages, size_t count, std::vector<MPI_Requ
   for (size_t i = 0; i < count; ++i) {
     size_t at = 0;
     do {
-      const size_t piece = std::min(messages[i].size - at, kMostBytes);
+      const size_t piece = std::min(messages[i].size - at, kPieceBytes);
       requests.push_back(MPI_REQUEST_NULL);
       const int code = begin(static_cast<char*>(messages[i].bytes) + at, static_cast<int>(piece), messages[i].peer,
                              &requests.back());
@@ -86,11 +92,14 @@ const char* exchange(const QingMpiMessage* out, size_t outs, const QingMpiMessag
     });
   }
   int done = 0;
+  bool crowded = false;  // another thread uses the core
   for (int waited = 0; code == MPI_SUCCESS && done == 0; ++waited) {
     code = MPI_Testall(static_cast<int>(requests.size()), requests.data(), &done, MPI_STATUSES_IGNORE);
     if (done != 0 || code != MPI_SUCCESS) break;
-    if (waited < kYields) {
+    if (!crowded && waited < kYields) {
+      const auto before = std::chrono::steady_clock::now();
       sched_yield();
+      crowded = std::chrono::steady_clock::now() - before > kLongYield;
     } else {
       const timespec nap{0, kNapNanoseconds};
       nanosleep(&nap, nullptr);

@@ -14,6 +14,7 @@
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/number_from.h>
+#include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/cli/text_command.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
@@ -53,13 +54,14 @@ void print_translation(const std::string& text, const nn::Translation& translati
 }
 
 // Writes the table of --file with the translations.
-void translate_file(const TranslateArguments& arguments, const nn::Translator& model,
-                    const nn::TranslationDirection& direction, const nn::DecodingOptions& options) {
+void translate_file(const TranslateArguments& arguments, const std::filesystem::path& folder,
+                    const nn::Translator& model, const nn::TranslationDirection& direction,
+                    const nn::DecodingOptions& options) {
   ColumnRun run{.file = arguments.file,
                 .out = arguments.out,
                 .table = arguments.table,
                 .columns = {"translation", "score", "tokens", "complete"},
-                .depends_on = files_of_model(arguments.model),
+                .depends_on = files_of_model(folder),
                 .batch_rows = kFileRows,
                 .compute = {}};
   run.depends_on.push_back(fmt::format("{} {} {} {} {} {}", name_of(arguments.precision), direction.from, direction.to,
@@ -79,11 +81,6 @@ void translate_file(const TranslateArguments& arguments, const nn::Translator& m
 
 // Prints the translation of each text, or a JSON object.
 void run_translate(const TranslateArguments& arguments) {
-  if (arguments.model.empty()) {
-    throw UsageError(
-        "--model is missing: the folder of a translation model. bash examples/translation_model.sh OUT builds one, and "
-        "qing train --task translation trains one on your own pairs");
-  }
   require_input(arguments);
   if (!arguments.out.empty()) {
     if (arguments.file.empty()) throw UsageError("--out needs --file: the table to add the translations to");
@@ -91,11 +88,12 @@ void run_translate(const TranslateArguments& arguments) {
     if (arguments.json) throw UsageError("--out has its own format; leave --json out");
     output_format_of(arguments.out);  // refuses before the model is loaded
   }
-  nn::require_task(arguments.model, nn::kTranslation);
-  const auto model = nn::Translator::load(arguments.model, arguments.precision);
+  const std::filesystem::path folder = model_or_shipped(arguments.model, kShippedTranslator);
+  nn::require_task(folder, nn::kTranslation);
+  const auto model = nn::Translator::load(folder, arguments.precision);
   const nn::TranslationDirection direction = model->direction(arguments.from, arguments.to);
   const nn::DecodingOptions options = decoding_options(arguments, *model);
-  if (!arguments.out.empty()) return translate_file(arguments, *model, direction, options);
+  if (!arguments.out.empty()) return translate_file(arguments, folder, *model, direction, options);
   for_each_batch(arguments, [&](const std::vector<std::string>& texts, const Where& where) {
     const std::vector<nn::Translation> translations = model->translate(texts, direction, options, kMostRows, where);
     for (size_t i = 0; i < texts.size(); ++i) print_translation(texts[i], translations[i], arguments.json);
@@ -107,7 +105,8 @@ void run_translate(const TranslateArguments& arguments) {
 void add_translate(CommandLine& line) {
   const auto a = std::make_shared<TranslateArguments>();
   CLI::App* command = add_text_command(line, "translate", "Translate texts", "--file", *a, [a] { run_translate(*a); });
-  command->get_option("--model")->description("Folder of a translation model. Required");
+  command->get_option("--model")->description(
+      "Folder of a translation model. The one that comes with qing, between English and Chinese, without it");
   command->add_option("--to", a->to, "Language of the translations, such as zh. A model of one direction needs none")
       ->type_name("LANGUAGE");
   command->add_option("--from", a->from, "Language of the texts, such as en, if --to does not tell it")
