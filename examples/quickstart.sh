@@ -61,7 +61,7 @@ echo "and the model that comes with qing, which may have seen some of these text
 "$qing" eval --data $data/held.tsv
 
 step "6/6 serve"
-# The models that come with qing are named emotion_analysis and fashion_mnist, and the new one quickstart.
+# The models that come with qing are named emotion_analysis, fashion_mnist and translation, and the new one quickstart.
 for shipped in serve/models/*/; do
   rm -rf "$models/$(basename "$shipped")"
   cp -r "$shipped" $models/
@@ -134,6 +134,18 @@ with open(sys.argv[1], "rb") as file:
 print(f"  {picture}  {picture.score:.2f}  {sys.argv[1]}")
 if picture != "trouser":
     raise SystemExit("fashion_mnist: the drawing of a trouser has another name")
+PY
+
+echo
+echo "a sentence, translated by the model of software's texts that comes with qing:"
+python3 - <<'PY'
+from maas_sdk import MaaSClient
+
+text = "Open the settings of the document."
+translation = MaaSClient(api_key="your_api_key").get_model("translation").translate(text, target="zh")
+print(f"  {text}  {translation}")
+if "设置" not in translation:
+    raise SystemExit("translation: the sentence has another translation")
 PY
 
 if [ $keep = yes ]; then

@@ -138,12 +138,25 @@ class PairTable {
       }
     }
     std::vector<size_t> places = languages();
+    if (!source_) source_ = of_language(places, options_.source_language, target_);
+    if (!target_) target_ = of_language(places, options_.target_language, source_);
+    if (source_ && target_) return;
     std::erase_if(places, [&](size_t place) { return place == source_ || place == target_; });
     if (places.size() != (source_ || target_ ? 1U : 2U)) {
       fail_without("the columns of the two languages are not known", "name both columns");
     }
     if (!source_) source_ = places.front();
     if (!target_) target_ = places.back();
+  }
+
+  // The first of these columns that is named like a language, and is not the other side's.
+  std::optional<size_t> of_language(const std::vector<size_t>& places, const std::string& language,
+                                    std::optional<size_t> other) const {
+    if (language.empty()) return std::nullopt;
+    const auto found = std::ranges::find_if(places, [&](size_t place) {
+      return place != other && language_of_column(table_.columns()[place]) == language;
+    });
+    return found == places.end() ? std::nullopt : std::optional(*found);
   }
 
   [[noreturn]] void fail_without(const std::string& what, const char* remedy) const {

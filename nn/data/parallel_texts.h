@@ -28,6 +28,8 @@ struct ParallelOptions {
   /// that are named like languages, such as "en" and "zh" or "en-US" and "zh-CN", in the order of the file. A name of
   /// JSON may be a path into nested objects: "translation.en".
   std::string source_column = {}, target_column = {};
+  /// Languages, such as "zh" and "en". Columns that are named like them are taken before the order of the file counts.
+  std::string source_language = {}, target_language = {};
   size_t max_line_bytes = 1 << 20;  ///< a longer line is refused, not truncated
   TableOptions table = {};          ///< the separator, the encoding and the sheet
   /// Is told of each row that cannot be used, which is then skipped. Without it, such a row ends the reading.

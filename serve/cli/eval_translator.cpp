@@ -27,6 +27,8 @@ PairsToTranslate read_files(const EvalTranslator& a, const std::vector<std::stri
   const nn::ParallelOptions options{
       .source_column = a.source_column,
       .target_column = a.target_column,
+      .source_language = a.from,
+      .target_language = a.to,
       .table = table.table,
       .on_bad_row = table.on_bad_row,
       .on_guess = [](const std::filesystem::path& file, const std::string& guesses) { say_guesses(file, guesses); }};

@@ -16,6 +16,7 @@ from maas_sdk import Emotion, MaaSClient  # noqa: E402
 
 MODEL = ROOT / "serve/models/emotion_analysis/1"
 FASHION = ROOT / "serve/models/fashion_mnist/1"
+TRANSLATION = ROOT / "serve/models/translation/1"
 
 
 def test_it_is_small_and_has_a_card():
@@ -156,6 +157,26 @@ def test_it_beats_a_linear_model_on_dev(qing, data_dir, language, best_linear):
     for precision in ("bf16", "int8"):
         assert abs(reports[precision]["macro_recall"] - reports["f32"]["macro_recall"]) < 0.003
         assert reports[precision]["log_loss"] != reports["f32"]["log_loss"]
+
+
+def test_the_translator_is_small_and_has_a_card():
+    files = [path for folder in (TRANSLATION, FASHION) for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 25_000_000
+    card = (TRANSLATION / "README.md").read_text(encoding="utf-8")
+    assert all(word in card for word in ("BLEU", "MPL-2.0", "Apache-2.0", "seed", "SHA-256", "en-zh", "zh-en"))
+    assert "/work" not in card and "/root" not in card and "/home" not in card and "/tmp" not in card
+
+
+SOFTWARE = {"Open the settings of the document.": "设置", "The file could not be saved.": "保存", "Delete the selected rows": "删除"}
+
+
+def test_sentences_of_software_are_translated_without_naming_a_model(qing, serve):
+    lines = qing("translate", "--to", "zh", *SOFTWARE).stdout.splitlines()
+    assert len(lines) == len(SOFTWARE) and all(word in line for word, line in zip(SOFTWARE.values(), lines)), lines
+    back = qing("translate", "--to", "en", "无法保存文件。").stdout.lower()
+    assert "file" in back and "save" in back, back
+    model = MaaSClient(api_key="", endpoint=serve().endpoint).get_model("translation")
+    assert [str(one) for one in model.translate(list(SOFTWARE), target="zh")] == lines
 
 
 def test_the_model_of_pictures_is_small_and_has_a_card():

@@ -1,6 +1,7 @@
 """`qing translate --out` and `qing eval` of translators: tables of translations, and their scores."""
 
 import csv
+import itertools
 import json
 import shutil
 import subprocess
@@ -138,6 +139,19 @@ def test_scores_are_those_of_sacrebleu(qing, model, tmp_path, words):
     assert [one["chrf"] for one in found["worst"]] == pytest.approx(lowest)
     for part in ("one.tsv\t40 sentences\tBLEU ", "all files\t80 sentences", "translations of the lowest chrF:"):
         assert part in told.stdout
+
+
+def test_the_languages_choose_the_columns(qing, model, tmp_path):
+    """A model of one direction, which is not that of the columns' order."""
+    (tmp_path / "pairs.tsv").write_text("en\tzh\tde\nw1 w2\tw3 w4\tw5 w6\n", encoding="utf-8")
+    columns = [*itertools.permutations(("en", "zh", "de"), 2)]
+    for source, target in columns:
+        told = qing("eval", "--model", model, "--data", tmp_path / "pairs.tsv", "--from", source, "--to", target, check=False)
+        assert f"source '{source}', target '{target}'" in told.stderr, (source, target)
+    (tmp_path / "two.tsv").write_text("en\tzh\nw1 w2\tw3 w4\n", encoding="utf-8")
+    for one, told in ((("--from", "zh"), "source 'zh', target 'en'"), (("--to", "en"), "source 'zh', target 'en'"),
+                      (("--to", "zh"), "source 'en', target 'zh'"), (("--from", "de"), "source 'en', target 'zh'")):  # fmt: skip
+        assert told in qing("eval", "--model", model, "--data", tmp_path / "two.tsv", *one, check=False).stderr
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
