@@ -114,9 +114,9 @@ def step(training, ranks, network, overlap=True):
     communicated = max(free, end)
     # The losses, then the rows of tables: each rank sends its own to all others. A last exchange says who wants to stop.
     rows = training.row_bytes * max(own)
-    all_rows = training.row_bytes * training.chunks
+    others = training.row_bytes * (training.chunks - min(own))
     communicated += 2 * network.exchange(ranks - 1, 8 * (ranks - 1), 8 * (ranks - 1))
-    communicated += network.exchange(ranks - 1, (ranks - 1) * rows, all_rows)
+    communicated += network.exchange(ranks - 1, (ranks - 1) * rows, others)
     updates = 0.0
     if training.shards_optimizer:
         changed = training.parameter_bytes or training.dense_bytes

@@ -71,6 +71,14 @@ def test_the_cpu_time_of_bytes_delays_backward():
     assert slower - slow < 1e-8 * (1 << 20) * 1.2
 
 
+def test_ranks_receive_the_rows_of_the_others():
+    link = model.Network(0, 0, 1e6)
+    rows = model.Training(step_seconds=0.08, chunks=8, optimizer_seconds=0, dense_bytes=0, row_bytes=1000)
+    assert model.step(rows, 2, link)["waited"] == pytest.approx(4 * 1000 / 1e6, rel=0.01)
+    # A rank of eight sends its chunk's rows to seven others, and receives seven.
+    assert model.step(rows, 8, link)["waited"] == pytest.approx(7 * 1000 / 1e6, rel=0.02)
+
+
 def test_divided_states_cost_an_exchange_and_save_the_optimizer():
     divided = model.Training(**{**vars(TRAINING), "shards_optimizer": True, "parameter_bytes": 40 << 20})
     whole, shared = model.step(TRAINING, 4, LINK), model.step(divided, 4, LINK)
