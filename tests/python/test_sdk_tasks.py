@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "serve/sdk/python"))
 import maas_sdk
 from maas_sdk import Alignment, AsyncMaaSClient, Entity, ImageClass, MaaSClient, Translation, WrongTaskError
 
+REFUSED = "AAAA"  # a text, and a picture in base64
 TASKS = {"zh-en": "translation", "clothes": "image", "names": "tagging", "mood": "classification"}
 
 
@@ -46,6 +47,9 @@ def service():
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked.append((self.path, body))
+            noun, given = next((noun, body[noun]) for noun in ("texts", "images", "input") if noun in body)
+            if REFUSED in given:
+                return self.answer({"error": f"{noun}[{given.index(REFUSED)}]: cannot be read", "code": "x"}, 422)
             head = {"model": self.path.split("/")[3], "version": "2"}
             if self.path.endswith("/translate"):
                 piece = {"source": [[0, 2]], "target": [[0, 1], [1, 2]], "weights": [[0.5], [1]]}

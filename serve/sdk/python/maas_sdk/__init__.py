@@ -8,7 +8,8 @@
         print(f'文本：{text}，情感：{emotion}')
 """
 
-from .aio import AsyncFiles, AsyncMaaSClient, AsyncModel
+from .aio import AsyncFiles, AsyncMaaSClient
+from .aio_model import AsyncModel
 from .client import CONCURRENCY, DEFAULT_ENDPOINT, MAX_BATCH, MaaSClient
 from .emotion import Emotion, Explanation, Span
 from .errors import (

@@ -16,12 +16,13 @@ from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Union
 
+from .base_model import model_path
 from .connections import Connections, Response
 from .errors import MaaSConnectionError, MaaSError, MaaSTimeoutError, error_for
 from .feedback import Feedback
 from .files import Files, Form
 from .jobs import Jobs
-from .model import Model, model_path
+from .model import Model
 
 DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
 MAX_BATCH = 64

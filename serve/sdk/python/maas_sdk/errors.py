@@ -7,7 +7,8 @@ from typing import Dict, Optional, Type
 
 
 class MaaSError(Exception):
-    """The service or the connection to it failed. ``status`` is None when there was no response."""
+    """The service or the connection to it failed. ``status`` is None when there was no response. ``index`` is the place of the
+    text or picture that was refused, in the caller's list or as a row of the table; None when it is not about one of them."""
 
     def __init__(
         self,
@@ -16,11 +17,13 @@ class MaaSError(Exception):
         status: Optional[int] = None,
         code: Optional[str] = None,
         retry_after: Optional[float] = None,
+        index: Optional[int] = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.index = index
 
 
 class AuthenticationError(MaaSError):

@@ -6,6 +6,7 @@ import sys
 from typing import Any, Dict, List, Optional, Sequence
 
 from .emotion import Emotion
+from .places import Places
 
 
 class Column:
@@ -29,6 +30,7 @@ class Column:
         missing = (series.is_null() if self._polars else series.isna()).to_list()
         self._dtype = series.dtype
         self.positions = [row for row, none in enumerate(missing) if not none]
+        self.places = Places("predict_frame", column=text, rows=self.positions)
         values = series.to_list()
         self.texts: List[Any] = [values[row] for row in self.positions]
         for row, value in zip(self.positions, self.texts):

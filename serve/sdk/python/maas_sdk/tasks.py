@@ -11,7 +11,6 @@ import zlib
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .errors import InvalidRequestError, MaaSError
-from .texts import encoded, in_order
 
 CLASSIFICATION, TRANSLATION, TAGGING, IMAGE = "classification", "translation", "tagging", "image"
 #: The method for each task.
@@ -119,11 +118,6 @@ def texts_body(batch: List[bytes], options: bytes) -> bytes:
 
 def images_body(batch: List[bytes]) -> bytes:
     return b'{"images":[' + b",".join(batch) + b"]}"
-
-
-def text_parts(texts: Any, call: str) -> List[bytes]:
-    """The texts as JSON. Errors as those of predict()."""
-    return list(encoded(in_order(texts, call), call))
 
 
 def _answers(answer: Any, member: str, count: int, model: str) -> Iterator[Any]:
