@@ -9,6 +9,7 @@
 """
 
 from .aio import AsyncFiles, AsyncMaaSClient
+from .aio_jobs import AsyncJob, AsyncJobs
 from .aio_model import AsyncModel
 from .client import CONCURRENCY, DEFAULT_ENDPOINT, MAX_BATCH, MaaSClient
 from .emotion import Emotion, Explanation, Span
@@ -32,6 +33,8 @@ from .tasks import Alignment, Entity, ImageClass, Translation, WrongTaskError
 __all__ = [
     "Alignment",
     "AsyncFiles",
+    "AsyncJob",
+    "AsyncJobs",
     "AsyncMaaSClient",
     "AsyncModel",
     "AuthenticationError",

@@ -8,6 +8,7 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, AsyncIterator, List, Mapping, Optional, Union
 
+from .aio_jobs import AsyncJobs
 from .aio_model import AsyncModel
 from .base_model import model_path
 from .client import CONCURRENCY, MAX_BATCH, MaaSClient, Payload
@@ -31,12 +32,13 @@ class AsyncMaaSClient:
         timeout: float = 30.0,
         max_retries: int = 3,
         batch_size: int = MAX_BATCH,
-        concurrency: int = CONCURRENCY,
         ssl_context: Optional[ssl.SSLContext] = None,
+        concurrency: int = CONCURRENCY,
     ) -> None:
         self._client = MaaSClient(api_key, endpoint, timeout, max_retries, batch_size, ssl_context, concurrency)
         self._closed = False
         self.files = AsyncFiles(self)
+        self.jobs = AsyncJobs(self)
         self._start_threads()
 
     def _start_threads(self) -> None:
@@ -56,6 +58,14 @@ class AsyncMaaSClient:
     @property
     def endpoint(self) -> str:
         return self._client.endpoint
+
+    @property
+    def timeout(self) -> float:
+        return self._client.timeout
+
+    @property
+    def max_retries(self) -> int:
+        return self._client.max_retries
 
     @property
     def batch_size(self) -> int:
