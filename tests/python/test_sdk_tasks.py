@@ -180,3 +180,30 @@ def test_a_wrong_task_is_an_error_by_name(service, name, method, remedy):
 
     with pytest.raises(WrongTaskError, match=remedy):
         asyncio.run(ask())
+
+
+def test_pictures_may_be_open_files(service, tmp_path):
+    endpoint, asked = service
+    jpeg = b"\xff\xd8\xff\xe0" + b"line\n" * 40
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    with MaaSClient(endpoint=endpoint) as client, open(tmp_path / "a.jpg", "rb") as file:
+        model = client.get_model("clothes")
+        assert model.predict(file) == model.predict(io.BytesIO(jpeg)) == jpeg.hex()[:16]
+        assert model.predict([io.BytesIO(jpeg), tmp_path / "a.jpg"]) == [jpeg.hex()[:16]] * 2
+        assert {base64.b64decode(image) for _, body in asked for image in body["images"]} == {jpeg}
+        before = len(asked)
+        with pytest.raises(ValueError, match=r"images\[0\] has no bytes; .*open it again"):
+            model.predict(file)  # which is at its end
+        with pytest.raises(ValueError, match=r"images\[1\] has no bytes"):
+            model.predict([jpeg, b""])
+        with pytest.raises(TypeError, match=r"images\[0\] is a file opened as text; open it with 'rb'"):
+            model.predict(io.StringIO("picture"))
+        assert len(asked) == before
+
+
+def test_files_to_upload_are_bytes(service):
+    endpoint, asked = service
+    with MaaSClient(endpoint=endpoint) as client:
+        with pytest.raises(TypeError, match="file: opened as text; open it with 'rb'"):
+            client.files.create(file=io.StringIO("text,label"))
+    assert asked == []

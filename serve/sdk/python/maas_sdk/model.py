@@ -55,8 +55,8 @@ class Model(BaseModel):
         :mod:`maas_sdk.errors`. When only a part of the answers arrived, the error is a :class:`PartialResult` as well, which
         carries them. An error about one text says its index in ``texts``.
 
-        For a model of the task "image", ``texts`` are pictures: bytes of a PNG or JPEG, a path, an array of uint8
-        [height, width] or [height, width, channels], a picture of PIL, or a list of these. The answers are
+        For a model of the task "image", ``texts`` are pictures: bytes of a PNG or JPEG, a path, a file opened with 'rb', an array
+        of uint8 [height, width] or [height, width, channels], a picture of PIL, or a list of these. The answers are
         :class:`ImageClass`.
         """
         if self.task == IMAGE:

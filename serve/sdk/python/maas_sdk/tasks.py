@@ -163,8 +163,11 @@ def classes_of(answer: Any, count: int, model: str) -> List[ImageClass]:
 
 
 def is_one_image(images: Any) -> bool:
-    """Whether this is one picture and not several: bytes, a path, a picture of PIL, an array of 2 or 3 dimensions."""
-    if isinstance(images, (bytes, bytearray, memoryview, str, os.PathLike)) or hasattr(images, "save"):
+    """Whether this is one picture and not several: bytes, a path, an open file, a picture of PIL, an array of 2 or 3
+    dimensions."""
+    if isinstance(images, (bytes, bytearray, memoryview, str, os.PathLike)):
+        return True
+    if hasattr(images, "save") or hasattr(images, "read"):
         return True
     dimensions = getattr(images, "ndim", None)
     return dimensions in (2, 3)
@@ -178,6 +181,13 @@ def image_parts(images: Iterable[Any]) -> List[bytes]:
 
 
 def _image_bytes(image: Any, index: int) -> bytes:
+    content = _read_image(image, index)
+    if not content:
+        raise ValueError(f"predict: images[{index}] has no bytes; if it is a file that was read before, open it again")
+    return content
+
+
+def _read_image(image: Any, index: int) -> bytes:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
     if isinstance(image, (str, os.PathLike)):
@@ -193,10 +203,15 @@ def _image_bytes(image: Any, index: int) -> bytes:
         except (OSError, ValueError) as error:  # a mode that PNG does not have, or a file that PIL cannot read on
             raise ValueError(f"predict: images[{index}] cannot be written as PNG ({error}); convert it to RGB") from error
         return buffer.getvalue()
+    if hasattr(image, "read"):
+        content = image.read()
+        if isinstance(content, str):
+            raise TypeError(f"predict: images[{index}] is a file opened as text; open it with 'rb'")
+        return bytes(content)
     if hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
         return _png_of_array(image, index)
-    raise TypeError(f"predict: images[{index}] is {type(image).__name__}; give bytes of a PNG or JPEG, a path, an array of "
-                    "uint8 or a picture of PIL")
+    raise TypeError(f"predict: images[{index}] is {type(image).__name__}; give bytes of a PNG or JPEG, a path, a file "
+                    "opened with 'rb', an array of uint8 or a picture of PIL")
 
 
 def _png_of_array(image: Any, index: int) -> bytes:
