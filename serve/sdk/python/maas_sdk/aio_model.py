@@ -9,6 +9,7 @@ from typing import (
 )  # fmt: skip
 
 from .base_model import BaseModel, Call, new_request_id, rows_of
+from .embeddings import numpy_module, stacked
 from .emotion import Emotion
 from .frames import Column
 from .partial import PartialResult
@@ -85,6 +86,14 @@ class AsyncModel(BaseModel):
         if isinstance(texts, str):
             return (await self._run(call, self._text_batches([texts], call.places), False))[0]  # type: ignore[no-any-return]
         return await self._run(call, self._text_batches(texts, call.places), progress)
+
+    async def embed(self, texts: Union[str, Iterable[str]], *, as_numpy: bool = False, progress: bool = False) -> Any:
+        """The same as :meth:`Model.embed`."""
+        numpy = numpy_module(as_numpy)
+        call = self._embed_call(numpy)
+        if isinstance(texts, str):
+            return (await self._run(call, self._text_batches([texts], call.places), False))[0]
+        return stacked(await self._run(call, self._text_batches(texts, call.places), progress), self.embedding_size, numpy)
 
     async def _predict_images(self, images: Any, explain: bool, progress: bool) -> Any:
         if explain:

@@ -6,14 +6,15 @@ import urllib.parse
 import uuid
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union
 
+from .embeddings import embed_body, vectors_of
 from .emotion import Emotion, emotion_of
 from .errors import MaaSError
 from .frames import Column
 from .partial import PartialResult, partial_result
 from .places import Places
 from .tasks import (
-    CLASSIFICATION, TAGGING, TRANSLATION, classes_of, entities_of, image_parts, images_body, require_task, texts_body,
-    translations_of,
+    CLASSIFICATION, EMBEDDING, TAGGING, TRANSLATION, classes_of, entities_of, image_parts, images_body, require_task,
+    task_of, texts_body, translations_of,
 )  # fmt: skip
 from .texts import Batch, Encoder, batches, body, in_order
 
@@ -58,7 +59,8 @@ class BaseModel:
         self.pinned: bool = pinned is not None  #: whether all answers come from this version
         self.versions: List[str] = [str(version) for version in info.get("versions", [])]
         self.labels: List[str] = list(info.get("labels", []))
-        self.task: str = str(info.get("task", CLASSIFICATION))  #: such as "translation"; see the methods
+        self.task: str = task_of(info)  #: such as "translation"; see the methods
+        self.embedding_size: int = int(info.get("embedding_size", 0))  #: numbers of a vector; 0 for a model of another task
         limits = info.get("limits", {})
         self._limits: Dict[str, int] = {key: int(limits.get(key, value)) for key, value in _LIMITS.items()}
         self._root = model_path(self.name, pinned)
@@ -92,6 +94,14 @@ class BaseModel:
         require_task(self.name, self.task, [TAGGING], "tag")
         return Call(self._root + "/tag", Places("tag"), lambda batch: texts_body(batch, b""),
                     lambda answer, count, _: entities_of(answer, count, self.name))
+
+    def _embed_call(self, numpy: Optional[Any]) -> Call:
+        require_task(self.name, self.task, [EMBEDDING], "embed")
+        if self.pinned:
+            raise ValueError(f"embed: the service embeds by the version that it serves, not by version {self.version} of "
+                             f"{self.name}; call get_model() without version, or with an alias of that version")
+        return Call("/v1/embeddings", Places("embed"), lambda batch: embed_body(batch, self.name),
+                    lambda answer, count, _: vectors_of(answer, count, self.name, self.embedding_size, numpy))
 
     def _image_call(self) -> Call:
         return Call(self._path, Places("predict", "images"), images_body,

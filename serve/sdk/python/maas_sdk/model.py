@@ -12,6 +12,7 @@ from typing import (
 )  # fmt: skip
 
 from .base_model import BaseModel, Call, new_request_id, rows_of
+from .embeddings import numpy_module, stacked
 from .emotion import Emotion
 from .frames import Column
 from .partial import PartialResult
@@ -105,6 +106,18 @@ class Model(BaseModel):
         if isinstance(texts, str):
             return self._run(call, self._text_batches([texts], call.places), False)[0]  # type: ignore[no-any-return]
         return self._run(call, self._text_batches(texts, call.places), progress)
+
+    def embed(self, texts: Union[str, Iterable[str]], *, as_numpy: bool = False, progress: bool = False) -> Any:
+        """The vectors of texts, with a model of the task "embedding". One text gives a list of ``embedding_size`` floats, and
+        several a list of such lists in their order. With ``as_numpy`` they are arrays of float32, [embedding_size] and [texts,
+        embedding_size]; ImportError if NumPy is not installed. The values are those of sentence-transformers' ``encode()``:
+        of length 1 only where the model's own modules normalize. Texts, batches and errors are as those of :meth:`predict`;
+        :class:`WrongTaskError` for a model of another task, ValueError for a model of a pinned version."""
+        numpy = numpy_module(as_numpy)
+        call = self._embed_call(numpy)
+        if isinstance(texts, str):
+            return self._run(call, self._text_batches([texts], call.places), False)[0]
+        return stacked(self._run(call, self._text_batches(texts, call.places), progress), self.embedding_size, numpy)
 
     def _predict_images(self, images: Any, explain: bool, progress: bool) -> Any:
         if explain:

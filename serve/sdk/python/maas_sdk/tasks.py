@@ -12,9 +12,10 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Opt
 
 from .errors import InvalidRequestError, MaaSError
 
-CLASSIFICATION, TRANSLATION, TAGGING, IMAGE = "classification", "translation", "tagging", "image"
+CLASSIFICATION, TRANSLATION, TAGGING, IMAGE, EMBEDDING = "classification", "translation", "tagging", "image", "embedding"
 #: The method for each task.
-CALLS = {CLASSIFICATION: "predict(texts)", TRANSLATION: "translate(texts)", TAGGING: "tag(texts)", IMAGE: "predict(images)"}
+CALLS = {CLASSIFICATION: "predict(texts)", TRANSLATION: "translate(texts)", TAGGING: "tag(texts)", IMAGE: "predict(images)",
+         EMBEDDING: "embed(texts)"}
 
 
 class WrongTaskError(InvalidRequestError):
@@ -84,6 +85,12 @@ class ImageClass(str):
 
     def __getnewargs__(self) -> Tuple[Any, ...]:
         return str(self), self.score, self.scores, self.version
+
+
+def task_of(info: Mapping[str, Any]) -> str:
+    """The task of a model by its description. A service describes a model of embeddings as a classifier without labels."""
+    task = str(info.get("task", CLASSIFICATION))
+    return EMBEDDING if task == CLASSIFICATION and info.get("embedding_size") and not info.get("labels") else task
 
 
 def require_task(name: str, task: str, wanted: Sequence[str], call: str) -> None:
