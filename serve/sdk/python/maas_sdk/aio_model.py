@@ -170,7 +170,7 @@ class AsyncModel(BaseModel):
             emotions = await self._run(call, self._text_batches(column.texts, column.places), progress)
         except PartialResult as partial:
             raise rows_of(column, len(frame), partial) from partial.error
-        return column.with_columns(emotions, self.labels, prefix, scores)
+        return column.with_columns(emotions, self.labels, self.problem, prefix, scores)
 
     async def _answers(
         self, call: Call, sent: Sequence[Batch], bar: Progress

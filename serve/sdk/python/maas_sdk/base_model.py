@@ -60,6 +60,8 @@ class BaseModel:
         self.versions: List[str] = [str(version) for version in info.get("versions", [])]
         self.labels: List[str] = list(info.get("labels", []))
         self.task: str = task_of(info)  #: such as "translation"; see the methods
+        #: what a classifier predicts: "single-label", "multi-label", "ordinal" or "regression"; "" for another task
+        self.problem: str = str(info.get("problem", "single-label")) if self.task == CLASSIFICATION else ""
         self.embedding_size: int = int(info.get("embedding_size", 0))  #: numbers of a vector; 0 for a model of another task
         limits = info.get("limits", {})
         self._limits: Dict[str, int] = {key: int(limits.get(key, value)) for key, value in _LIMITS.items()}
@@ -112,7 +114,7 @@ class BaseModel:
 
     def _emotions(self, answer: Any, count: int, request_id: str) -> List[Emotion]:
         try:
-            emotions = [emotion_of(item) for item in answer["predictions"]]
+            emotions = [emotion_of(item, self.problem) for item in answer["predictions"]]
             version = str(answer.get("version", self.version))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise MaaSError(f"{self.name}: the answer is not a list of predictions ({error!r}); "

@@ -145,8 +145,10 @@ class Model(BaseModel):
 
     def predict_frame(self, frame: Any, text: Any = "text", *, prefix: str = "predicted_", scores: bool = True,
                       progress: bool = False) -> Any:  # fmt: skip
-        """Returns a copy of a DataFrame of pandas or polars with the columns ``predicted_label`` and ``predicted_score``,
-        and with ``scores`` one ``predicted_score_LABEL`` for each label. ``text`` names the column of the texts. The index
+        """Returns a copy of a DataFrame of pandas or polars with the columns that ``qing predict --file`` adds. These are
+        ``predicted_label`` and ``predicted_score``, and with ``scores`` one ``predicted_score_LABEL`` for each label. A
+        multi-label model has no ``predicted_score``, and its labels are joined by "|". Ordered labels have
+        ``predicted_value``, too, and a regression has only that. ``text`` names the column of the texts. The index
         stays. Where the text is missing, so are the new values. ValueError if the column is not there, or if a new one is
         already: then give another ``prefix``. In a :class:`PartialResult` each row has a place.
         """
@@ -156,7 +158,7 @@ class Model(BaseModel):
             emotions = self._run(call, self._text_batches(column.texts, column.places), progress)
         except PartialResult as partial:
             raise rows_of(column, len(frame), partial) from partial.error
-        return column.with_columns(emotions, self.labels, prefix, scores)
+        return column.with_columns(emotions, self.labels, self.problem, prefix, scores)
 
     @overload
     async def apredict(self, texts: str, *, explain: bool = False) -> Emotion: ...  # type: ignore[overload-overlap]
