@@ -11,7 +11,8 @@
 from .aio import AsyncFiles, AsyncMaaSClient
 from .aio_jobs import AsyncJob, AsyncJobs
 from .aio_model import AsyncModel
-from .client import CONCURRENCY, DEFAULT_ENDPOINT, MAX_BATCH, MaaSClient
+from .arguments import DEFAULT_ENDPOINT
+from .client import CONCURRENCY, MAX_BATCH, MaaSClient
 from .emotion import Emotion, Explanation, Span
 from .errors import (
     AuthenticationError,

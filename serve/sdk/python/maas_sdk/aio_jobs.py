@@ -46,7 +46,7 @@ class AsyncJob(BaseJob):
 
     async def wait(self, *, progress: bool = True, interval: float = 1.0, timeout: Optional[float] = None) -> "AsyncJob":
         """The same as :meth:`Job.wait`. It may be cancelled, which leaves the job running."""
-        with Waiting(self, progress, timeout) as waiting:
+        with Waiting(self, progress, interval, timeout) as waiting:
             while not (await self.refresh()).done:
                 waiting.goes_on()
                 await asyncio.sleep(interval)

@@ -118,7 +118,7 @@ class AsyncModel(BaseModel):
         """The same as :meth:`Model.stream`, for ``async for``. The texts may come from an asynchronous iterator."""
         call = self._emotion_call(Places("stream"), explain)
         source = (texts if isinstance(texts, AsyncIterable) else _asynchronous(in_order(texts, "stream"))).__aiter__()
-        encoder, size, ahead = self._encoder(call.places), self._client.batch_size, 2 * self._client.concurrency
+        encoder, size, ahead = self._encoder(call.places, texts), self._client.batch_size, 2 * self._client.concurrency
         waiting: Deque["asyncio.Task[List[Emotion]]"] = collections.deque()
         problem: Optional[Exception] = None
         some: List[bytes] = []

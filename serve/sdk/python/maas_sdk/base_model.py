@@ -77,11 +77,11 @@ class BaseModel:
         size = max(1, min(size, self._limits["explained_texts" if explain else limit]))
         return batches(parts, size, self._limits["body_bytes"] - _ENVELOPE, first)
 
-    def _encoder(self, places: Places) -> Encoder:
-        return Encoder(places, self._limits["text_bytes"])
+    def _encoder(self, places: Places, texts: Any) -> Encoder:
+        return Encoder(places, self._limits["text_bytes"], texts)
 
     def _text_batches(self, texts: Any, places: Places, explain: bool = False) -> List[Batch]:
-        return list(self._batches(self._encoder(places).all(in_order(texts, places.call)), explain))
+        return list(self._batches(self._encoder(places, texts).all(in_order(texts, places.call)), explain))
 
     def _emotion_call(self, places: Places, explain: bool) -> Call:
         require_task(self.name, self.task, [CLASSIFICATION], places.call)

@@ -18,7 +18,7 @@ class Column:
             raise TypeError(f"predict_frame: {type(frame).__name__} is no DataFrame of pandas or polars; "
                             "give one, or call predict() with a list of texts")
         if not hasattr(frame, "iter_rows") and not hasattr(frame, "iloc"):
-            raise TypeError(f"predict_frame: a {type(frame).__name__} has no rows yet; call collect() first")
+            raise TypeError(f"predict_frame: {type(frame).__name__} has no rows yet; call collect() first")
         self._frame, self._polars = frame, library == "polars"
         self._module: Any = sys.modules[library]
         names = list(frame.columns)
@@ -35,7 +35,7 @@ class Column:
         self.texts: List[Any] = [values[row] for row in self.positions]
         for row, value in zip(self.positions, self.texts):
             if not isinstance(value, str):
-                raise TypeError(f"predict_frame: {text!r} has a {type(value).__name__} in row {row}; "
+                raise TypeError(f"predict_frame: {text!r} has a value of the type {type(value).__name__} in row {row}; "
                                 f"make it text first, such as df[{text!r}].{'cast(pl.String)' if self._polars else 'astype(str)'}")
 
     def with_columns(

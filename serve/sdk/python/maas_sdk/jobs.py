@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import quote, urlencode
 
+from .arguments import check_seconds
 from .errors import MaaSError
 
 if TYPE_CHECKING:
@@ -53,9 +54,13 @@ class BaseJob:
 
 
 class Waiting:
-    """Waits for a job: a line of its progress on stderr if ``shown``, and the end of the time. Use it in ``with``."""
+    """Waits for a job: a line of its progress on stderr if ``shown``, and the end of the time. Use it in ``with``. TypeError
+    for times that are no numbers."""
 
-    def __init__(self, job: BaseJob, shown: bool, timeout: Optional[float]) -> None:
+    def __init__(self, job: BaseJob, shown: bool, interval: float, timeout: Optional[float]) -> None:
+        check_seconds("interval", interval)
+        if timeout is not None:
+            check_seconds("timeout", timeout)
         self._job, self._shown, self._timeout = job, shown, timeout
         self._end = None if timeout is None else time.monotonic() + timeout
         self._line = ""
@@ -114,7 +119,7 @@ class Job(BaseJob):
     def wait(self, *, progress: bool = True, interval: float = 1.0, timeout: Optional[float] = None) -> "Job":
         """Waits until the job has ended, and shows a line of its progress on stderr. JobFailedError unless it succeeded;
         TimeoutError after ``timeout`` seconds, with the job still running."""
-        with Waiting(self, progress, timeout) as waiting:
+        with Waiting(self, progress, interval, timeout) as waiting:
             while not self.refresh().done:
                 waiting.goes_on()
                 time.sleep(interval)

@@ -141,7 +141,8 @@ class Model(BaseModel):
         as they are needed, a few batches ahead, so an endless iterator is fine. A batch is sent when it is full or the texts
         end. An error, also that of a bad text, comes after all predictions before it."""
         call = self._emotion_call(Places("stream"), explain)
-        return self._stream(call, in_order(texts, "stream"), count_of(texts), explain, progress)
+        parts = self._encoder(call.places, texts).all(in_order(texts, "stream"))
+        return self._stream(call, parts, count_of(texts), explain, progress)
 
     def predict_frame(self, frame: Any, text: Any = "text", *, prefix: str = "predicted_", scores: bool = True,
                       progress: bool = False) -> Any:  # fmt: skip
@@ -215,9 +216,9 @@ class Model(BaseModel):
         return answers
 
     def _stream(
-        self, call: Call, texts: Iterable[Any], count: Optional[int], explain: bool, progress: bool
+        self, call: Call, parts: Iterable[bytes], count: Optional[int], explain: bool, progress: bool
     ) -> Iterator[Emotion]:
-        groups = self._batches(self._encoder(call.places).all(texts), explain)
+        groups = self._batches(parts, explain)
         ahead = 2 * self._client.concurrency  # so that no thread waits for the caller
         waiting: Deque["Future[List[Emotion]]"] = collections.deque()
         problem: Optional[Exception] = None

@@ -183,7 +183,7 @@ def is_one_image(images: Any) -> bool:
 def image_parts(images: Iterable[Any]) -> List[bytes]:
     """Each picture as base64 in JSON. TypeError, ValueError and OSError name its place."""
     if isinstance(images, Mapping) or isinstance(images, (set, frozenset)):
-        raise TypeError(f"predict: images are a {type(images).__name__}; give a list, because answers come in its order")
+        raise TypeError(f"predict: images are of the type {type(images).__name__}; give a list, because answers come in its order")
     return [b'"' + base64.b64encode(_image_bytes(image, index)) + b'"' for index, image in enumerate(images)]
 
 
