@@ -47,7 +47,7 @@ class RateLimitError(MaaSError):
 
 
 class ServiceUnavailableError(MaaSError):
-    """5xx after all retries: the service is loading, full, stopping or broken."""
+    """A 503 after all retries, or another 5xx: the service is loading, full, stopping or broken."""
 
 
 class MaaSConnectionError(MaaSError, builtins.ConnectionError):
