@@ -24,7 +24,7 @@ class GivenFeedback(NamedTuple):
     model: str
     version: str
     request_id: str
-    index: int
+    index: int  # type: ignore[assignment]  # which hides tuple.index()
     predicted: Stored
     label: Stored
     agreed: bool

@@ -61,16 +61,17 @@ class Model(BaseModel):
         :class:`ImageClass`.
         """
         if self.task == IMAGE:
-            return self._predict_images(texts, explain, progress)
+            return self._predict_images(texts, explain, progress)  # type: ignore[no-any-return]
         call = self._emotion_call(Places("predict"), explain)
         if isinstance(texts, str):
             return self._run(call, self._text_batches([texts], call.places), False)[0]  # type: ignore[no-any-return]
         return self._run(call, self._text_batches(texts, call.places, explain), progress)
 
     @overload
-    def translate(self, texts: str, *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
+    def translate(self, texts: str, *, beam_size: Optional[int] = None,  # type: ignore[overload-overlap]
+                  length_penalty: Optional[float] = None,
                   max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None,
-                  alignment: bool = False, progress: bool = False) -> Translation: ...  # type: ignore[overload-overlap]  # fmt: skip
+                  alignment: bool = False, progress: bool = False) -> Translation: ...  # fmt: skip
 
     @overload
     def translate(self, texts: Iterable[str], *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
