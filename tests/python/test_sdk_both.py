@@ -5,7 +5,7 @@ import inspect
 import time
 
 import pytest
-from test_sdk import client, failure, maas_sdk, model, service  # noqa: F401  the fixtures
+from test_sdk import maas_sdk, service  # noqa: F401  the fixtures
 
 PAIRS = [
     ("client", maas_sdk.MaaSClient, "AsyncMaaSClient", set()),

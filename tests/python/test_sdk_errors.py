@@ -169,7 +169,8 @@ def test_arguments_of_another_type_are_told_the_remedy(kind, arguments, remedy):
 
 
 def test_numbers_of_other_libraries_are_numbers(service):  # noqa: F811
-    made = MaaSClient(endpoint=service.endpoint, timeout=np.float32(5), batch_size=np.int64(2), ssl_context=ssl.create_default_context())
+    context = ssl.create_default_context()
+    made = MaaSClient(endpoint=service.endpoint, timeout=np.float32(5), batch_size=np.int64(2), ssl_context=context)
     assert made.get_model("mood").predict(["ab"] * 5) == ["positive"] * 5
 
 

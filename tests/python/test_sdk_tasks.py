@@ -45,7 +45,8 @@ def service():
         def do_GET(self):
             name = self.path.split("/")[3]
             labels, more = ["good", "bad"] if name == "mood" else [], {"embedding_size": 3} if name == "vectors" else {}
-            self.answer({"name": name, "version": "2", "task": TASKS[name], "labels": labels, "limits": {"body_bytes": 4096}, **more})
+            about = {"name": name, "version": "2", "task": TASKS[name], "labels": labels, "limits": {"body_bytes": 4096}}
+            self.answer({**about, **more})
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -64,7 +65,8 @@ def service():
                 self.answer({**head, "results": [{"entities": [entity] if t else [], "tokens": 3} for t in body["texts"]]})
             elif self.path == "/v1/embeddings":
                 vectors = [base64.b64encode(struct.pack("<3f", *vector_of(text))).decode() for text in body["input"]]
-                self.answer({"object": "list", "data": [{"index": i, "embedding": v} for i, v in enumerate(vectors)], "model": "vectors"})
+                data = [{"index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+                self.answer({"object": "list", "data": data, "model": "vectors"})
             else:
                 kinds = [base64.b64decode(image)[:8].hex() for image in body["images"]]
                 self.answer({**head, "predictions": [{"label": k, "score": 0.5, "scores": {k: 0.5}} for k in kinds]})
@@ -267,7 +269,9 @@ def test_a_part_of_the_embeddings_is_not_lost(service):
             client.get_model("mood").embed("a")
 
 
-@pytest.mark.parametrize("answer", [[], {}, {"data": []}, {"data": [{"embedding": 3, "index": 0}]}, {"data": [{"index": 0, "embedding": "AAA="}]}])
+@pytest.mark.parametrize("answer", [
+    [], {}, {"data": []}, {"data": [{"embedding": 3, "index": 0}]}, {"data": [{"index": 0, "embedding": "AAA="}]},
+])  # fmt: skip
 def test_an_answer_that_is_no_embedding_is_an_error(service, monkeypatch, answer):
     endpoint, _ = service
     with MaaSClient(endpoint=endpoint) as client:

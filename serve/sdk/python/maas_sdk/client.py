@@ -10,7 +10,6 @@ import socket
 import ssl
 import threading
 import time
-import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timezone
 from email.utils import parsedate_to_datetime
@@ -42,10 +41,10 @@ class MaaSClient:
     Keys go into ``api_key``, which no message shows. ``timeout`` is in seconds, at most a year, and bounds each wait for the
     service. A 429, a 503 and a failed connection are retried up to ``max_retries`` times. The wait between retries is that of
     Retry-After, or else doubles each time from a quarter of a second. A longer Retry-After than ``timeout``, a model that could
-    not be loaded and a connection that TLS refuses are not retried. An argument of another type is a TypeError. ``ssl_context`` is for an https
-    address whose certificate the system does not trust: ``ssl.create_default_context(cafile=...)``. Up to ``concurrency``
-    batches of ``batch_size`` texts are sent at the same time. Connections stay open between requests: use the client in
-    ``with``, or call :meth:`close`, to end them before the client is garbage.
+    not be loaded and a connection that TLS refuses are not retried. ``ssl_context`` is for an https address whose certificate
+    the system does not trust: ``ssl.create_default_context(cafile=...)``. Up to ``concurrency`` batches of ``batch_size`` texts
+    are sent at the same time. An argument of another type is a TypeError. Connections stay open between requests: use the
+    client in ``with``, or call :meth:`close`, to end them before the client is garbage.
     """
 
     def __init__(

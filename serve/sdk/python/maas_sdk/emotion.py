@@ -107,7 +107,8 @@ def _number(value: float) -> str:
 
 
 def emotion_of(item: Mapping[str, Any], problem: str) -> Emotion:
-    """Parses a prediction of the service for a model of that :attr:`Model.problem`. KeyError, TypeError, ValueError or AttributeError if it is malformed."""
+    """Parses a prediction of the service for a model of that :attr:`Model.problem`. KeyError, TypeError, ValueError or
+    AttributeError if it is malformed."""
     explanation = None
     if item.get("explanation") is not None:
         told = item["explanation"]

@@ -87,8 +87,9 @@ class Feedback:
     ) -> GivenFeedback:
         """Says that ``label`` is right for a prediction of :meth:`Model.predict`, or for the text ``index`` of the request
         with the id ``answer``: a label, of a multi-label model a list of labels, of a model of numbers a number. A
-        prediction stands for what it predicts. The text is sent and stored only with ``keep_text``. A later call for the same text replaces this one. MaaSError for a request that the service does not
-        remember and for a label that the model does not have.
+        prediction stands for what it predicts. The text is sent and stored only with ``keep_text``. A later call for the
+        same text replaces this one. MaaSError for a request that the service does not remember and for a label that the
+        model does not have.
         """
         payload = feedback_payload(answer, label, index, text, keep_text)
         return given_feedback(self._client.request("POST", "/v1/feedback", payload), self._client.endpoint)

@@ -30,9 +30,11 @@ def in_order(texts: Any, call: str = "predict") -> Iterator[Any]:
     if isinstance(texts, str):
         raise TypeError(f"{call}: texts are one str; give a list of texts")
     if isinstance(texts, Mapping):
-        raise TypeError(f"{call}: texts are of the type {kind}; give a list such as list(texts.values()), because answers come in its order")
+        raise TypeError(f"{call}: texts are of the type {kind}; give a list such as list(texts.values()), "
+                        "because answers come in its order")
     if isinstance(texts, AbstractSet):  # without an order the answers could not be matched to the texts
-        raise TypeError(f"{call}: texts are of the type {kind}; give a list such as sorted(texts), because answers come in its order")
+        raise TypeError(f"{call}: texts are of the type {kind}; give a list such as sorted(texts), "
+                        "because answers come in its order")
     if hasattr(type(texts), "columns"):  # a table of pandas, polars or pyarrow
         raise TypeError(f"{call}: texts are of the type {kind}; give one column, such as {call}(df['text']), "
                         "or call predict_frame(df, text='text'), which adds columns")
