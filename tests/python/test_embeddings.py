@@ -3,11 +3,12 @@
 import base64
 import json
 import shutil
+import sys
 import urllib.request
 
 import numpy as np
 import pytest
-from conftest import ask, served
+from conftest import ROOT, ask, served
 
 TEXTS = ["I love this film", "我讨厌这个手机", "a chair stands in the hall, does it?", ""]
 LENGTH = 24  # max_seq_length of the model
@@ -326,3 +327,18 @@ def test_a_text_without_tokens_is_the_callers_error(encoder, serve, tmp_path):
         status, _, answer = ask(server.endpoint + "/embed", {"inputs": texts})
         assert status == 422 and "has no tokens" in answer["error"], answer
     assert embed(server, "film book").shape == (1, 32)
+
+
+def test_the_python_package_embeds(endpoint, folder):
+    """By the name of the model and by its task, which the description of the model tells."""
+    sys.path.insert(0, str(ROOT / "serve/sdk/python"))
+    from maas_sdk import MaaSClient, WrongTaskError
+
+    wanted = expected(folder, "mean_tokens", True)
+    with MaaSClient(endpoint=endpoint) as client:
+        model = client.get_model("vectors")
+        assert (model.task, model.embedding_size) == ("embedding", 32)
+        np.testing.assert_allclose(model.embed(TEXTS * 30, as_numpy=True), np.tile(wanted, (30, 1)), atol=2e-5)
+        np.testing.assert_allclose(model.embed(TEXTS[0]), wanted[0], atol=2e-5)
+        with pytest.raises(WrongTaskError, match=r"call embed\(texts\)"):
+            model.predict(TEXTS)

@@ -1,10 +1,11 @@
 """`qing jobs` and `client.jobs` of the SDK against a running server."""
 
+import asyncio
 import json
 
 import pytest
 from conftest import RunningServer, synthetic_rows
-from maas_sdk import InvalidRequestError, JobFailedError, MaaSClient
+from maas_sdk import AsyncMaaSClient, InvalidRequestError, JobFailedError, MaaSClient
 from job_tools import jsonl
 
 
@@ -70,6 +71,17 @@ def test_the_sdk_waits_with_a_line_of_progress(client, training_file, capsys):
     assert [one.id for one in client.jobs.list(metadata={"by": "sdk"})] == [job.id]
     assert client.jobs.retrieve(job.id).model == job.model
     assert job.events()[-1]["message"] == "The job has successfully completed"
+
+    async def again():
+        async with AsyncMaaSClient(endpoint=client.endpoint) as other:
+            made = await other.jobs.create(training_file=training_file, epochs=1, width=32, layers=1, metadata={"by": "async"})
+            assert (await made.wait(interval=0.1, progress=False)).status == "succeeded"
+            assert [one.id async for one in other.jobs.list(metadata={"by": "async"})] == [made.id]
+            assert (await made.events())[-1]["message"] == "The job has successfully completed"
+            slow = await other.jobs.create(training_file=training_file, epochs=300)
+            assert (await slow.cancel()).status == "cancelled"
+
+    asyncio.run(again())
 
 
 def test_the_sdk_tells_why_a_job_failed(client):

@@ -256,6 +256,7 @@ def test_the_server_and_the_client_give_several_labels(qing, model, tmp_path):
         assert [one["labels"] for one in answer["data"]] == [one["labels"] for one in wanted]
         predictions = MaaSClient(endpoint=endpoint).get_model("topics").predict(texts)
         assert [list(one.labels) for one in predictions] == [one["labels"] for one in wanted]
+        assert predictions == ["|".join(one["labels"]) for one in wanted]
         _, headers, _ = ask(f"{endpoint}/v1/models/topics/predict", {"texts": texts})
         body = {"request_id": headers["X-Request-Id"], "label": "food"}
         status, _, answer = ask(f"{endpoint}/v1/feedback", body)

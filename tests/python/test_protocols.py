@@ -50,6 +50,19 @@ def test_triton_health_and_metadata(triton):
     assert index == [{"name": "emotion_analysis", "version": "1", "state": "READY", "reason": ""}]
 
 
+def test_triton_is_told_which_calls_there_are_no_routes_for(triton):
+    """docs/api.md names them."""
+    _, connection = triton
+    utils = pytest.importorskip("tritonclient.utils")
+    for call in ("get_inference_statistics", "get_trace_settings", "get_log_settings", "get_system_shared_memory_status",
+                 "get_cuda_shared_memory_status"):  # fmt: skip
+        with pytest.raises(utils.InferenceServerException, match=r"\[404\]"):
+            getattr(connection, call)()
+    for call in ("get_model_config", "get_inference_statistics"):
+        with pytest.raises(utils.InferenceServerException, match=r"\[404\]"):
+            getattr(connection, call)("emotion_analysis")
+
+
 @pytest.mark.parametrize("binary", [True, False])
 @pytest.mark.parametrize("column", [True, False])
 def test_triton_infers(triton, binary, column):

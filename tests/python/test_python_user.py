@@ -101,7 +101,7 @@ def test_the_package_describes_itself(package):
 def test_the_examples_of_its_readme_run(run, serve):
     """All blocks, one after the other, with what they use."""
     blocks = (SDK / "README.md").read_text(encoding="utf-8").split("```python\n")[1:]
-    script = "import pandas as pd\nfrom maas_sdk import PartialResult\ntexts = ['a', 'b']\ndf = pd.DataFrame({'text': texts})\n"
+    script = "import pandas as pd\ntexts = ['a', 'b']\ndf = pd.DataFrame({'text': texts})\n"
     script += "open('texts.txt', 'w').write('good\\nbad\\n')\n" + "\n".join(block.partition("```")[0] for block in blocks)
     run(script + "\nassert list(result['predicted_label']) and model.pinned\n", serve().endpoint)
 

@@ -21,6 +21,7 @@ import maas_sdk  # noqa: E402
 from maas_sdk import Emotion, MaaSClient  # noqa: E402
 
 LABELS = ["negative", "neutral", "positive"]
+REFUSED = "refused by the service"
 
 
 class FakeService(ThreadingHTTPServer):
@@ -90,6 +91,9 @@ class FakeHandler(BaseHTTPRequestHandler):
         versions = {"mood": "2", "stable": "1", "mood/versions/1": "1"}
         if self.path.endswith("/predict") and (version := versions.get(self.path[11:-8])):
             explain = payload.get("explain", False)
+            if REFUSED in payload["texts"]:
+                why = f"texts[{payload['texts'].index(REFUSED)}]: cannot be read"
+                return self.answer(422, {"error": why, "code": "unacceptable_field"})
             predictions = [self.prediction(text, explain) for text in payload["texts"]]
             return self.answer(200, {"version": version, "predictions": predictions})
         return self.answer(404, {"error": "no model of this name", "code": "unknown_model"})

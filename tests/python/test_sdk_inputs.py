@@ -64,7 +64,7 @@ def test_a_table_is_no_list_of_its_column_names(service, model, frame):  # noqa:
         (np.array("ab"), "0 dimensions"),
         (None, "list of str"),
         (3, "list of str"),
-        (["ab", None], r"texts\[1\].*dropna"),
+        (["ab", None], r"texts\[1\].*drop it, such as \[text for"),
         (pd.Series(["ab", None]), r"texts\[1\].*predict_frame"),
         (pd.Series(["ab", None], dtype="string"), r"texts\[1\] is NAType.*predict_frame"),
         (["ab", b"ab"], r"texts\[1\] is bytes; decode"),
@@ -119,7 +119,7 @@ def test_tables_that_cannot_be_read_are_refused(service, model, library):  # noq
     frame = library.DataFrame({"review": ["ab"], "stars": [5], "predicted_label": ["x"]})
     with pytest.raises(ValueError, match="no column 'text'; its columns are 'review', 'stars', 'predicted_label'"):
         model.predict_frame(frame)
-    with pytest.raises(TypeError, match="'stars' has a int in row 0"):
+    with pytest.raises(TypeError, match="'stars' has a value of the type int in row 0"):
         model.predict_frame(frame, text="stars")
     with pytest.raises(ValueError, match="column 'predicted_label' already; give another prefix="):
         model.predict_frame(frame, text="review")

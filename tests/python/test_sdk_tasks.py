@@ -7,6 +7,7 @@ import http.server
 import io
 import json
 import pickle
+import struct
 import sys
 import threading
 
@@ -17,7 +18,9 @@ sys.path.insert(0, str(ROOT / "serve/sdk/python"))
 import maas_sdk
 from maas_sdk import Alignment, AsyncMaaSClient, Entity, ImageClass, MaaSClient, Translation, WrongTaskError
 
-TASKS = {"zh-en": "translation", "clothes": "image", "names": "tagging", "mood": "classification"}
+REFUSED = "AAAA"  # a text, and a picture in base64
+TASKS = {"zh-en": "translation", "clothes": "image", "names": "tagging", "mood": "classification",
+         "vectors": "classification"}  # which is what a service says of a model of embeddings
 
 
 @pytest.fixture
@@ -41,12 +44,17 @@ def service():
 
         def do_GET(self):
             name = self.path.split("/")[3]
-            self.answer({"name": name, "version": "2", "task": TASKS[name], "labels": [], "limits": {"body_bytes": 4096}})
+            labels, more = ["good", "bad"] if name == "mood" else [], {"embedding_size": 3} if name == "vectors" else {}
+            about = {"name": name, "version": "2", "task": TASKS[name], "labels": labels, "limits": {"body_bytes": 4096}}
+            self.answer({**about, **more})
 
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             asked.append((self.path, body))
-            head = {"model": self.path.split("/")[3], "version": "2"}
+            noun, given = next((noun, body[noun]) for noun in ("texts", "images", "input") if noun in body)
+            if REFUSED in given:
+                return self.answer({"error": f"{noun}[{given.index(REFUSED)}]: cannot be read", "code": "x"}, 422)
+            head = {"model": self.path.split("/")[3:4], "version": "2"}
             if self.path.endswith("/translate"):
                 piece = {"source": [[0, 2]], "target": [[0, 1], [1, 2]], "weights": [[0.5], [1]]}
                 more = {"alignment": [piece]} if body.get("alignment") else {}
@@ -55,6 +63,10 @@ def service():
             elif self.path.endswith("/tag"):
                 entity = {"type": "PER", "begin": 0, "end": 1, "text": "a", "score": 0.75}
                 self.answer({**head, "results": [{"entities": [entity] if t else [], "tokens": 3} for t in body["texts"]]})
+            elif self.path == "/v1/embeddings":
+                vectors = [base64.b64encode(struct.pack("<3f", *vector_of(text))).decode() for text in body["input"]]
+                data = [{"index": index, "embedding": vector} for index, vector in enumerate(vectors)]
+                self.answer({"object": "list", "data": data, "model": "vectors"})
             else:
                 kinds = [base64.b64decode(image)[:8].hex() for image in body["images"]]
                 self.answer({**head, "predictions": [{"label": k, "score": 0.5, "scores": {k: 0.5}} for k in kinds]})
@@ -158,6 +170,8 @@ def test_pictures(service, tmp_path):
     ("zh-en", "predict", r"call translate\(texts\)"),
     ("zh-en", "stream", r"call translate\(texts\)"),
     ("clothes", "translate", r"call predict\(images\)"),
+    ("vectors", "predict", r"predict: vectors is a model of the task embedding; call embed\(texts\)"),
+    ("vectors", "stream", r"call embed\(texts\)"),
 ])  # fmt: skip
 def test_a_wrong_task_is_an_error_by_name(service, name, method, remedy):
     endpoint, asked = service
@@ -176,3 +190,92 @@ def test_a_wrong_task_is_an_error_by_name(service, name, method, remedy):
 
     with pytest.raises(WrongTaskError, match=remedy):
         asyncio.run(ask())
+
+
+def test_pictures_may_be_open_files(service, tmp_path):
+    endpoint, asked = service
+    jpeg = b"\xff\xd8\xff\xe0" + b"line\n" * 40
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    with MaaSClient(endpoint=endpoint) as client, open(tmp_path / "a.jpg", "rb") as file:
+        model = client.get_model("clothes")
+        assert model.predict(file) == model.predict(io.BytesIO(jpeg)) == jpeg.hex()[:16]
+        assert model.predict([io.BytesIO(jpeg), tmp_path / "a.jpg"]) == [jpeg.hex()[:16]] * 2
+        assert {base64.b64decode(image) for _, body in asked for image in body["images"]} == {jpeg}
+        before = len(asked)
+        with pytest.raises(ValueError, match=r"images\[0\] has no bytes; .*open it again"):
+            model.predict(file)  # which is at its end
+        with pytest.raises(ValueError, match=r"images\[1\] has no bytes"):
+            model.predict([jpeg, b""])
+        with pytest.raises(TypeError, match=r"images\[0\] is a file opened as text; open it with 'rb'"):
+            model.predict(io.StringIO("picture"))
+        assert len(asked) == before
+
+
+def test_files_to_upload_are_bytes(service):
+    endpoint, asked = service
+    with MaaSClient(endpoint=endpoint) as client:
+        with pytest.raises(TypeError, match="file: opened as text; open it with 'rb'"):
+            client.files.create(file=io.StringIO("text,label"))
+    assert asked == []
+
+
+def vector_of(text):
+    return [float(len(text)), 0.5, -1.25]
+
+
+@pytest.mark.parametrize("numpy_wanted", [False, True])
+def test_embeddings(service, numpy_wanted):
+    endpoint, asked = service
+    numpy = pytest.importorskip("numpy")
+    texts = ["x" * (i % 9) for i in range(150)]
+
+    def plain(found):
+        return found.tolist() if numpy_wanted else found
+
+    with MaaSClient(endpoint=endpoint) as client:
+        model = client.get_model("vectors")
+        assert (model.task, model.embedding_size, model.labels) == ("embedding", 3, [])
+        one, many, none = (model.embed(given, as_numpy=numpy_wanted) for given in ("ab", iter(texts), []))
+    assert plain(one) == vector_of("ab") and plain(many) == [vector_of(text) for text in texts]
+    if numpy_wanted:
+        assert (one.shape, many.shape, none.shape) == ((3,), (150, 3), (0, 3)) and many.dtype == numpy.float32
+    else:
+        assert none == [] and type(many[0][0]) is float
+    assert sorted(len(body["input"]) for path, body in asked if path == "/v1/embeddings") == [1, 22, 64, 64]
+    assert {body["model"] for _, body in asked} == {"vectors"} and {body["encoding_format"] for _, body in asked} == {"base64"}
+
+    async def use():
+        async with AsyncMaaSClient(endpoint=endpoint) as client:
+            model = await client.get_model("vectors")
+            assert plain(await model.embed("ab", as_numpy=numpy_wanted)) == vector_of("ab")
+            assert plain(await model.embed(texts, as_numpy=numpy_wanted)) == [vector_of(text) for text in texts]
+
+    asyncio.run(use())
+
+
+def test_a_part_of_the_embeddings_is_not_lost(service):
+    endpoint, _ = service
+    texts = ["a"] * 70 + [REFUSED]
+    with MaaSClient(endpoint=endpoint) as client:
+        model = client.get_model("vectors")
+        with pytest.raises(maas_sdk.PartialResult, match=r"texts\[70\]: cannot be read") as caught:
+            model.embed(texts)
+        assert caught.value.results[0] == vector_of("a") and caught.value.missing == list(range(64, 71))
+        with pytest.raises(TypeError, match=r"embed: texts\[1\] is int"):
+            model.embed(["a", 1])
+        with pytest.raises(ValueError, match="embed: .* version .*; call get_model"):
+            client.get_model("vectors", version=2).embed("a")
+        with pytest.raises(WrongTaskError, match=r"embed: mood is a model of the task classification; call predict\(texts\)"):
+            client.get_model("mood").embed("a")
+
+
+@pytest.mark.parametrize("answer", [
+    [], {}, {"data": []}, {"data": [{"embedding": 3, "index": 0}]}, {"data": [{"index": 0, "embedding": "AAA="}]},
+])  # fmt: skip
+def test_an_answer_that_is_no_embedding_is_an_error(service, monkeypatch, answer):
+    endpoint, _ = service
+    with MaaSClient(endpoint=endpoint) as client:
+        model = client.get_model("vectors")
+        monkeypatch.setattr(client, "request", lambda *arguments: answer)
+        with pytest.raises(maas_sdk.MaaSError, match="vectors: "):
+            model.embed("a")

@@ -93,8 +93,14 @@ def test_both_python_clients_check_the_certificate(server, files):
     texts = ["I love this film", "我讨厌这个手机"]
     client = MaaSClient(endpoint=server.endpoint, ssl_context=trusting)
     assert client.get_model("emotion_analysis").predict(texts) == ["positive", "negative"]
-    with pytest.raises(MaaSConnectionError, match="certificate"):
-        MaaSClient(endpoint=server.endpoint, max_retries=0).get_model("emotion_analysis")
+    with pytest.raises(MaaSConnectionError, match=r"its certificate is refused \(self.signed certificate\); .*ssl_context=") as caught:
+        MaaSClient(endpoint=server.endpoint).get_model("emotion_analysis")
+    assert "start the service" not in str(caught.value)
+    with pytest.raises(MaaSConnectionError, match="mismatch.*a name that the certificate has"):
+        other = server.endpoint.replace("127.0.0.1", "localhost")
+        MaaSClient(endpoint=other, ssl_context=trusting).get_model("emotion_analysis")
+    with pytest.raises(MaaSConnectionError, match="write https://"):
+        MaaSClient(endpoint=server.endpoint.replace("https", "http"), max_retries=0).get_model("emotion_analysis")
 
     async def ask():
         async with AsyncMaaSClient(endpoint=server.endpoint, ssl_context=trusting) as asynchronous:

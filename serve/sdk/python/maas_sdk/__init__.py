@@ -8,8 +8,11 @@
         print(f'文本：{text}，情感：{emotion}')
 """
 
-from .aio import AsyncFiles, AsyncMaaSClient, AsyncModel
-from .client import CONCURRENCY, DEFAULT_ENDPOINT, MAX_BATCH, MaaSClient
+from .aio import AsyncFiles, AsyncMaaSClient
+from .aio_jobs import AsyncJob, AsyncJobs
+from .aio_model import AsyncModel
+from .arguments import DEFAULT_ENDPOINT
+from .client import CONCURRENCY, MAX_BATCH, MaaSClient
 from .emotion import Emotion, Explanation, Span
 from .errors import (
     AuthenticationError,
@@ -31,6 +34,8 @@ from .tasks import Alignment, Entity, ImageClass, Translation, WrongTaskError
 __all__ = [
     "Alignment",
     "AsyncFiles",
+    "AsyncJob",
+    "AsyncJobs",
     "AsyncMaaSClient",
     "AsyncModel",
     "AuthenticationError",

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import os
 import ssl
 from concurrent.futures import ThreadPoolExecutor
-from typing import (
-    Any, AsyncIterable, AsyncIterator, Awaitable, Callable, Deque, Iterable, List, Mapping, Optional, Sequence, Union,
-    overload,
-)  # fmt: skip
+from typing import Any, AsyncIterator, List, Mapping, Optional, Union
 
+from .aio_jobs import AsyncJobs
+from .aio_model import AsyncModel
+from .base_model import model_path
 from .client import CONCURRENCY, MAX_BATCH, MaaSClient, Payload
 from .emotion import Emotion
 from .errors import MaaSError
 from .feedback import GivenFeedback, Right, feedback_payload, given_feedback, summary_path
 from .files import File, FileLike, Form, file_of, list_path, opened, page_of, path_of
-from .frames import Column
-from .model import BaseModel, Call, model_path, new_request_id, rows_of
-from .partial import PartialResult
-from .progress import Progress, count_of
-from .tasks import (
-    CLASSIFICATION, IMAGE, Entity, Translation, is_one_image, require_task, translation_options,
-)  # fmt: skip
-from .texts import body, encoded, encoded_text, in_order
 
 
 class AsyncMaaSClient:
@@ -41,12 +32,13 @@ class AsyncMaaSClient:
         timeout: float = 30.0,
         max_retries: int = 3,
         batch_size: int = MAX_BATCH,
-        concurrency: int = CONCURRENCY,
         ssl_context: Optional[ssl.SSLContext] = None,
+        concurrency: int = CONCURRENCY,
     ) -> None:
         self._client = MaaSClient(api_key, endpoint, timeout, max_retries, batch_size, ssl_context, concurrency)
         self._closed = False
         self.files = AsyncFiles(self)
+        self.jobs = AsyncJobs(self)
         self._start_threads()
 
     def _start_threads(self) -> None:
@@ -68,6 +60,14 @@ class AsyncMaaSClient:
         return self._client.endpoint
 
     @property
+    def timeout(self) -> float:
+        return self._client.timeout
+
+    @property
+    def max_retries(self) -> int:
+        return self._client.max_retries
+
+    @property
     def batch_size(self) -> int:
         return self._client.batch_size
 
@@ -87,11 +87,11 @@ class AsyncMaaSClient:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
-    async def get_model(self, name: str, version: Union[str, int, None] = None) -> "AsyncModel":
+    async def get_model(self, name: str, version: Union[str, int, None] = None) -> AsyncModel:
         """The same as :meth:`MaaSClient.get_model`."""
         return AsyncModel(self, self._client._info(await self.request("GET", model_path(name, version))), name, version)
 
-    async def list_models(self) -> List["AsyncModel"]:
+    async def list_models(self) -> List[AsyncModel]:
         """Returns all models of the service."""
         return [AsyncModel(self, info) for info in self._client._infos(await self.request("GET", "/v1/models"))]
 
@@ -174,181 +174,6 @@ class AsyncFiles:
     async def delete(self, file_id: str) -> None:
         """The same as :meth:`Files.delete`."""
         await self._client.request("DELETE", path_of(file_id))
-
-
-class AsyncModel(BaseModel):
-    """A model of the service. :meth:`AsyncMaaSClient.get_model` returns it."""
-
-    def __init__(
-        self, client: AsyncMaaSClient, info: Mapping[str, Any], name: Optional[str] = None,
-        pinned: Union[str, int, None] = None,
-    ) -> None:  # fmt: skip
-        super().__init__(info, name, pinned)
-        self._client = client
-
-    @overload
-    async def predict(self, texts: str, *, explain: bool = False, progress: bool = False) -> Emotion: ...  # type: ignore[overload-overlap]
-
-    @overload
-    async def predict(self, texts: Iterable[str], *, explain: bool = False, progress: bool = False) -> List[Emotion]: ...
-
-    async def predict(
-        self, texts: Union[str, Iterable[str]], *, explain: bool = False, progress: bool = False
-    ) -> Union[Emotion, List[Emotion]]:
-        """The same as :meth:`Model.predict`."""
-        if self.task == IMAGE:
-            return await self._predict_images(texts, explain, progress)
-        require_task(self.name, self.task, [CLASSIFICATION], "predict")
-        if isinstance(texts, str):
-            return (await self.predict([texts], explain=explain))[0]
-        parts = list(encoded(in_order(texts)))
-        groups = list(self._batches(parts, self._client.batch_size, explain))
-        with Progress(progress, len(parts)) as bar:
-            return self._joined(groups, await self._answers(groups, lambda batch: self._predict_batch(batch, explain), bar))
-
-    @overload
-    async def translate(self, texts: str, *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
-                        max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None,
-                        alignment: bool = False, progress: bool = False) -> Translation: ...  # type: ignore[overload-overlap]  # fmt: skip
-
-    @overload
-    async def translate(self, texts: Iterable[str], *, beam_size: Optional[int] = None,
-                        length_penalty: Optional[float] = None, max_tokens: Optional[int] = None,
-                        source: Optional[str] = None, target: Optional[str] = None,
-                        alignment: bool = False, progress: bool = False) -> List[Translation]: ...  # fmt: skip
-
-    async def translate(
-        self, texts: Union[str, Iterable[str]], *, beam_size: Optional[int] = None, length_penalty: Optional[float] = None,
-        max_tokens: Optional[int] = None, source: Optional[str] = None, target: Optional[str] = None, alignment: bool = False,
-        progress: bool = False,
-    ) -> Union[Translation, List[Translation]]:  # fmt: skip
-        """The same as :meth:`Model.translate`."""
-        options = translation_options(beam_size, length_penalty, max_tokens, source, target, alignment)
-        if isinstance(texts, str):
-            return (await self._run(self._translate_call([texts], options), False))[0]  # type: ignore[no-any-return]
-        return await self._run(self._translate_call(texts, options), progress)
-
-    @overload
-    async def tag(self, texts: str, *, progress: bool = False) -> List[Entity]: ...  # type: ignore[overload-overlap]
-
-    @overload
-    async def tag(self, texts: Iterable[str], *, progress: bool = False) -> List[List[Entity]]: ...
-
-    async def tag(
-        self, texts: Union[str, Iterable[str]], *, progress: bool = False
-    ) -> Union[List[Entity], List[List[Entity]]]:
-        """The same as :meth:`Model.tag`."""
-        if isinstance(texts, str):
-            return (await self._run(self._tag_call([texts]), False))[0]  # type: ignore[no-any-return]
-        return await self._run(self._tag_call(texts), progress)
-
-    async def _predict_images(self, images: Any, explain: bool, progress: bool) -> Any:
-        if explain:
-            raise ValueError("predict: explain is for texts; leave it out for images")
-        if is_one_image(images):
-            return (await self._run(self._image_call([images]), False))[0]
-        return await self._run(self._image_call(images), progress)
-
-    async def _run(self, call: Call, progress: bool) -> List[Any]:
-        async def send(batch: List[bytes]) -> List[Any]:
-            answer = await self._client.request("POST", call.path, call.body_of(batch), new_request_id())
-            return call.read(answer, len(batch))
-
-        with Progress(progress, sum(map(len, call.groups))) as bar:
-            return self._joined(call.groups, await self._answers(call.groups, send, bar))
-
-    async def stream(
-        self, texts: Union[Iterable[str], AsyncIterable[str]], *, explain: bool = False, progress: bool = False
-    ) -> AsyncIterator[Emotion]:
-        """The same as :meth:`Model.stream`, for ``async for``. The texts may come from an asynchronous iterator."""
-        require_task(self.name, self.task, [CLASSIFICATION], "stream")
-        source = texts if isinstance(texts, AsyncIterable) else _asynchronous(in_order(texts, "stream"))
-        size, ahead = self._client.batch_size, 2 * self._client.concurrency
-        waiting: Deque["asyncio.Task[List[Emotion]]"] = collections.deque()
-        problem: Optional[Exception] = None
-        some: List[bytes] = []
-        index = 0
-
-        def send(parts: List[bytes]) -> None:
-            for batch in self._batches(parts, size, explain):
-                waiting.append(asyncio.ensure_future(self._predict_batch(batch, explain)))
-
-        with Progress(progress, count_of(texts)) as bar:
-            try:
-                try:
-                    async for text in source:
-                        some.append(encoded_text(text, index, "stream"))
-                        index += 1
-                        if len(some) < size:
-                            continue
-                        send(some)
-                        some = []
-                        await asyncio.sleep(0)  # lets the requests begin
-                        while waiting and (len(waiting) >= ahead or waiting[0].done()):
-                            emotions = await waiting[0]
-                            waiting.popleft()
-                            bar.add(len(emotions))
-                            for emotion in emotions:
-                                yield emotion
-                except MaaSError:
-                    raise
-                except Exception as error:  # of a bad text, or of the iterator
-                    problem = error
-                send(some)
-                while waiting:
-                    emotions = await waiting[0]
-                    waiting.popleft()
-                    bar.add(len(emotions))
-                    for emotion in emotions:
-                        yield emotion
-            finally:  # also when the caller stops
-                for task in waiting:
-                    task.cancel()
-        if problem is not None:
-            raise problem
-
-    async def predict_frame(self, frame: Any, text: Any = "text", *, prefix: str = "predicted_", scores: bool = True,
-                            progress: bool = False) -> Any:  # fmt: skip
-        """The same as :meth:`Model.predict_frame`."""
-        require_task(self.name, self.task, [CLASSIFICATION], "predict_frame")
-        column = Column(frame, text)
-        try:
-            emotions = await self.predict(column.texts, progress=progress)
-        except PartialResult as partial:
-            raise rows_of(column, len(frame), partial) from partial.error
-        return column.with_columns(emotions, self.labels, prefix, scores)
-
-    async def _answers(
-        self, groups: Sequence[List[bytes]], ask: Callable[[List[bytes]], Awaitable[List[Any]]], bar: Progress
-    ) -> List[Union[List[Any], BaseException, None]]:
-        """The answer or the error of each batch. None for a batch that was not sent because another one failed."""
-        places = asyncio.Semaphore(2 * self._client.concurrency)
-        failed = False
-
-        async def send(batch: List[bytes]) -> Optional[List[Any]]:
-            nonlocal failed
-            async with places:
-                if failed:
-                    return None
-                try:
-                    emotions = await ask(batch)
-                except BaseException:
-                    failed = True
-                    raise
-                bar.add(len(emotions))
-                return emotions
-
-        return await asyncio.gather(*map(send, groups), return_exceptions=True)
-
-    async def _predict_batch(self, batch: List[bytes], explain: bool) -> List[Emotion]:
-        request_id = new_request_id()
-        answer = await self._client.request("POST", self._path, body(batch, explain), request_id)
-        return self._emotions(answer, len(batch), request_id)
-
-
-async def _asynchronous(texts: Iterable[Any]) -> AsyncIterator[Any]:
-    for text in texts:
-        yield text
 
 
 class AsyncFeedback:

@@ -10,25 +10,23 @@ import socket
 import ssl
 import threading
 import time
-import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, List, Mapping, Optional, Union
 
-from .connections import Connections, Response
+from .arguments import DEFAULT_ENDPOINT, check_context, check_count, check_key, check_timeout, service_address
+from .base_model import model_path
+from .connections import Connections, Response, is_lasting, why_unreachable
 from .errors import MaaSConnectionError, MaaSError, MaaSTimeoutError, error_for
 from .feedback import Feedback
 from .files import Files, Form
 from .jobs import Jobs
-from .model import Model, model_path
+from .model import Model
 
-DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
 MAX_BATCH = 64
 CONCURRENCY = 4
 _RETRIED_STATUS = (429, 503)
-_MAX_WAIT = 60.0
-_LONGEST_TIMEOUT = 365 * 86400.0
 
 
 #: What is sent as JSON; bytes are JSON already.
@@ -39,13 +37,14 @@ class MaaSClient:
     """A client of the service. It may be used from several threads.
 
     ``endpoint`` defaults to the environment variable MAAS_ENDPOINT, then to http://127.0.0.1:8080. White space around it
-    is ignored. It is a ValueError when it is not an http(s) address or contains a user or a password. Keys go into
-    ``api_key``, which no message shows. ``timeout`` is in seconds, at most a year, and bounds each wait for the service. A
-    429, a 503 and a failed connection are retried up to ``max_retries`` times. The wait between retries is that of
-    Retry-After, or else doubles each time. A Retry-After above a minute is not retried. ``ssl_context`` is for an https
-    address whose certificate the system does not trust: ``ssl.create_default_context(cafile=...)``. Up to ``concurrency``
-    batches of ``batch_size`` texts are sent at the same time. Connections stay open between requests: use the client in
-    ``with``, or call :meth:`close`, to end them before the client is garbage.
+    and a "/v1" at its end are ignored. It is a ValueError when it is not an http(s) address or contains a user or a password.
+    Keys go into ``api_key``, which no message shows. ``timeout`` is in seconds, at most a year, and bounds each wait for the
+    service. A 429, a 503 and a failed connection are retried up to ``max_retries`` times. The wait between retries is that of
+    Retry-After, or else doubles each time from a quarter of a second. A longer Retry-After than ``timeout``, a model that could
+    not be loaded and a connection that TLS refuses are not retried. ``ssl_context`` is for an https address whose certificate
+    the system does not trust: ``ssl.create_default_context(cafile=...)``. Up to ``concurrency`` batches of ``batch_size`` texts
+    are sent at the same time. An argument of another type is a TypeError. Connections stay open between requests: use the
+    client in ``with``, or call :meth:`close`, to end them before the client is garbage.
     """
 
     def __init__(
@@ -58,20 +57,15 @@ class MaaSClient:
         ssl_context: Optional[ssl.SSLContext] = None,
         concurrency: int = CONCURRENCY,
     ) -> None:
-        address = (endpoint or os.environ.get("MAAS_ENDPOINT") or DEFAULT_ENDPOINT).strip()
-        _check_address(address)
-        if api_key is not None and not (api_key.isascii() and api_key.isprintable() and " " not in api_key):
-            raise ValueError("api_key: contains spaces or characters that are not printable ASCII; copy it again")
-        if not 0 < timeout <= _LONGEST_TIMEOUT:
-            raise ValueError(f"timeout {timeout}: must be a number of seconds above 0, at most {_LONGEST_TIMEOUT:.0f}")
-        if max_retries < 0:
-            raise ValueError(f"max_retries {max_retries}: must not be negative")
-        if batch_size < 1:
-            raise ValueError(f"batch_size {batch_size}: must be at least 1")
-        if concurrency < 1:
-            raise ValueError(f"concurrency {concurrency}: must be at least 1")
-        self.endpoint = address.rstrip("/")
-        self.timeout = timeout
+        address = service_address(endpoint or os.environ.get("MAAS_ENDPOINT") or DEFAULT_ENDPOINT)
+        check_key(api_key)
+        check_timeout(timeout)
+        check_count("max_retries", max_retries, 0)
+        check_count("batch_size", batch_size, 1)
+        check_count("concurrency", concurrency, 1)
+        check_context(ssl_context)
+        self.endpoint = address
+        self.timeout = float(timeout)
         self.max_retries = max_retries
         self.batch_size = batch_size
         self._api_key = api_key
@@ -172,13 +166,14 @@ class MaaSClient:
         # The file of a form may be stored although there was no answer, so it is not sent again.
         return form is not None and error.status is None
 
-    @staticmethod
-    def _retried(error: MaaSError) -> bool:
+    def _retried(self, error: MaaSError) -> bool:
         # A timeout is not retried, because the caller has already waited the given time. A request that will be refused for
-        # more than _MAX_WAIT is not retried either, for example after a day's quota is used up.
-        if (error.retry_after or 0) > _MAX_WAIT:
+        # longer than that is not retried either, for example after a day's quota is used up.
+        if (error.retry_after or 0) > self.timeout or error.code == "not_loaded":
             return False
-        return error.status in _RETRIED_STATUS or isinstance(error, MaaSConnectionError)
+        if isinstance(error, MaaSConnectionError):
+            return not is_lasting(error.__cause__)
+        return error.status in _RETRIED_STATUS
 
     @staticmethod
     def _wait(attempt: int, retry_after: Optional[float]) -> float:
@@ -213,7 +208,7 @@ class MaaSClient:
         except (socket.timeout, TimeoutError) as error:
             raise self._timed_out() from error
         except (http.client.HTTPException, OSError) as error:
-            raise self._unreachable(error if isinstance(error, OSError) and error.args else repr(error)) from error
+            raise MaaSConnectionError(f"{self.endpoint}: {why_unreachable(error)}") from error
         # A redirect is an error, too, because it would send the key to another host.
         if not 200 <= response.status < 300:
             raise self._service_error(response)
@@ -237,36 +232,13 @@ class MaaSClient:
                 message, code = str(inner), answer.get("code")
         except (ValueError, AttributeError):
             pass  # the body is not the service's, for example a proxy's, so only the status is known
-        told = f"{message} (HTTP {response.status})"
+        told = message if message.startswith("HTTP") else f"{message} (HTTP {response.status})"
+        if response.status == 404 and code in (None, "unknown_route"):
+            told += f"; check that endpoint= is the address of a qing service, such as {DEFAULT_ENDPOINT}"
         return error_for(response.status, told, code, _seconds(response.headers.get("Retry-After")))
 
     def _timed_out(self) -> MaaSTimeoutError:
         return MaaSTimeoutError(f"{self.endpoint}: no answer in {self.timeout} s; raise timeout= or send fewer texts")
-
-    def _unreachable(self, reason: Any) -> MaaSConnectionError:
-        return MaaSConnectionError(f"{self.endpoint}: cannot be reached ({reason}); start the service, "
-                                   "or set its address with endpoint= or MAAS_ENDPOINT")
-
-
-def _check_address(address: str) -> None:
-    """Checks an http(s) address. A ValueError never repeats the address, because it may contain a password."""
-    # This check precedes parsing: with a "/", "?" or "#" in the password the user would be parsed as the host.
-    if "@" in address:
-        raise ValueError("endpoint: contains a user or a password, which would appear in logs; give the key as api_key")
-    remedy = f"give an http(s) address such as {DEFAULT_ENDPOINT}"
-    try:
-        parts = urllib.parse.urlsplit(address)
-        host, port = parts.hostname, parts.port  # reading the port checks it
-    except ValueError:
-        raise ValueError(f"endpoint: its host or port is malformed; {remedy}") from None
-    if parts.scheme not in ("http", "https"):
-        raise ValueError(f"endpoint: begins with neither http:// nor https://; {remedy}")
-    if not host or port == 0:
-        raise ValueError(f"endpoint: has no host, or port 0; {remedy}")
-    if "?" in address or "#" in address:
-        raise ValueError("endpoint: has a query or a fragment; leave it out, and give the key as api_key")
-    if not (address.isascii() and address.isprintable() and " " not in address):
-        raise ValueError(f"endpoint: contains spaces or characters that are not printable ASCII; {remedy}")
 
 
 def _seconds(retry_after: Optional[str]) -> Optional[float]:

@@ -19,6 +19,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LONGEST_IDLE = 30.0  # seconds; a router may forget a connection that is idle for longer
 _MOST_OF_AN_ERROR = 65536
 #: What a connection that the service has closed in the meantime raises before the first byte of an answer.
+#: OpenSSL's reasons for an answer that is not TLS.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
 _CLOSED = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 
@@ -146,6 +148,29 @@ class Connections:
                 self._idle.append((connection, time.monotonic()))
             else:
                 connection.close()
+
+
+def is_lasting(error: Optional[BaseException]) -> bool:
+    """Whether another attempt would end with the same error: TLS refuses the certificate or the protocol."""
+    return isinstance(error, ssl.SSLCertVerificationError) or (
+        isinstance(error, ssl.SSLError) and not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError))
+    )
+
+
+def why_unreachable(error: BaseException) -> str:
+    """What failed in :meth:`Connections.exchange`, and the remedy."""
+    reason = str(error) or type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (f"its certificate is refused ({error.verify_message}); give the file of its authority, "
+                "ssl_context=ssl.create_default_context(cafile=...), or as endpoint= a name that the certificate has")
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+        return f"does not speak TLS ({reason}); write http:// in endpoint= if that is meant"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed ({reason}); check the certificates and versions of both ends"
+    if isinstance(error, (http.client.BadStatusLine, *_CLOSED)):
+        return (f"closed the connection without an answer of HTTP ({reason}); write https:// in endpoint= if it speaks TLS, "
+                "and look into the log of the service otherwise")
+    return f"cannot be reached ({reason}); start the service, or set its address with endpoint= or MAAS_ENDPOINT"
 
 
 def _has_input(sock: Optional[socket.socket]) -> bool:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 
+MULTI_LABEL, ORDINAL, REGRESSION = "multi-label", "ordinal", "regression"  # problems besides "single-label"
+
+
 class Span(NamedTuple):
     """A part of a text, text[begin:end], and its weight. A weight above 0 supports the label."""
 
@@ -34,12 +37,16 @@ class Explanation(NamedTuple):
 class Emotion(str):
     """A prediction: a ``str`` equal to its label, with its scores, and with an ``explanation`` if requested.
 
+    Of a multi-label model it is equal to its ``labels`` joined by "|", as ``qing predict`` writes them, and to "" without one.
+    Of a regression it is equal to its number, so ``float()`` reads it.
+
     ``request_id`` and ``request_index`` say which text of which request it answers, for feedback. ``version`` is the version
     of the model that answered.
     ``truncated`` means that the text is longer than the encoder reads. ``blank`` means that the text gives no token, so the
     scores are those of an empty text.
-    ``labels`` are those of a multi-label model that reach their thresholds, possibly none; the text itself is then its most
-    likely label. None for other models. ``value`` is the expected place of ordered labels, or a regression's number.
+    ``labels`` are those of a multi-label model that reach their thresholds, possibly none; None for other models. ``label`` and
+    ``score`` are then those of the most likely label. ``value`` is the expected place of ordered labels, or a regression's
+    number, which is its ``score``, too. It is None for other models.
     """
 
     score: float
@@ -52,6 +59,7 @@ class Emotion(str):
     version: str
     labels: Optional[Tuple[str, ...]]
     value: Optional[float]
+    _label: str
 
     def __new__(
         cls,
@@ -67,7 +75,9 @@ class Emotion(str):
         labels: Optional[Iterable[str]] = None,
         value: Optional[float] = None,
     ) -> "Emotion":
-        emotion = super().__new__(cls, label)
+        names = None if labels is None else tuple(str(name) for name in labels)
+        emotion = super().__new__(cls, label if names is None else "|".join(names))
+        emotion._label = str(label)
         emotion.explanation = explanation
         emotion.score = float(score)
         emotion.scores = {name: float(value) for name, value in (scores or {label: score}).items()}
@@ -76,22 +86,29 @@ class Emotion(str):
         emotion.request_id = request_id
         emotion.request_index = request_index
         emotion.version = version
-        emotion.labels = None if labels is None else tuple(str(name) for name in labels)
+        emotion.labels = names
         emotion.value = None if value is None else float(value)
         return emotion
 
     def __getnewargs__(self) -> Tuple[Any, ...]:  # for pickle and copy
-        return (str(self), self.score, self.scores, self.truncated, self.explanation, self.blank, self.request_id,
+        return (self._label, self.score, self.scores, self.truncated, self.explanation, self.blank, self.request_id,
                 self.request_index, self.version, self.labels, self.value)  # fmt: skip
 
     @property
     def label(self) -> str:
-        """The most likely label, as a plain ``str``."""
-        return str.__str__(self)
+        """The most likely label, or the number of a regression, as a plain ``str``."""
+        return self._label
 
 
-def emotion_of(item: Mapping[str, Any]) -> Emotion:
-    """Parses a prediction of the service. KeyError, TypeError, ValueError or AttributeError if it is malformed."""
+def _number(value: float) -> str:
+    """A number as ``qing predict`` writes it: 3.5, and 3 for 3.0."""
+    text = repr(float(value))
+    return text[:-2] if text.endswith(".0") else text
+
+
+def emotion_of(item: Mapping[str, Any], problem: str) -> Emotion:
+    """Parses a prediction of the service for a model of that :attr:`Model.problem`. KeyError, TypeError, ValueError or
+    AttributeError if it is malformed."""
     explanation = None
     if item.get("explanation") is not None:
         told = item["explanation"]
@@ -102,7 +119,8 @@ def emotion_of(item: Mapping[str, Any]) -> Emotion:
             encoder_end, ngram_end,
         )  # fmt: skip
     truncated, blank = item.get("truncated", False), item.get("blank", False)
+    label = _number(item["value"]) if problem == REGRESSION else str(item["label"])
     return Emotion(
-        str(item["label"]), item["score"], item["scores"], truncated, explanation, blank, labels=item.get("labels"),
+        label, item["score"], item["scores"], truncated, explanation, blank, labels=item.get("labels"),
         value=item.get("value"),
     )  # fmt: skip

@@ -7,7 +7,8 @@ from typing import Dict, Optional, Type
 
 
 class MaaSError(Exception):
-    """The service or the connection to it failed. ``status`` is None when there was no response."""
+    """The service or the connection to it failed. ``status`` is None when there was no response. ``index`` is the place of the
+    text or picture that was refused, in the caller's list or as a row of the table; None when it is not about one of them."""
 
     def __init__(
         self,
@@ -16,11 +17,13 @@ class MaaSError(Exception):
         status: Optional[int] = None,
         code: Optional[str] = None,
         retry_after: Optional[float] = None,
+        index: Optional[int] = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after = retry_after
+        self.index = index
 
 
 class AuthenticationError(MaaSError):
@@ -28,11 +31,11 @@ class AuthenticationError(MaaSError):
 
 
 class NotFoundError(MaaSError):
-    """404: there is no such object, for example no such file."""
+    """404: there is no such object, for example no such file or job, or no such route."""
 
 
 class ModelNotFoundError(NotFoundError):
-    """404: there is no such model."""
+    """404: there is no such model, or no such version of it."""
 
 
 class InvalidRequestError(MaaSError):
@@ -44,7 +47,7 @@ class RateLimitError(MaaSError):
 
 
 class ServiceUnavailableError(MaaSError):
-    """5xx after all retries: the service is loading, full, stopping or broken."""
+    """A 503 after all retries, or another 5xx: the service is loading, full, stopping or broken."""
 
 
 class MaaSConnectionError(MaaSError, builtins.ConnectionError):
@@ -58,16 +61,18 @@ class MaaSTimeoutError(MaaSError, builtins.TimeoutError):
 _BY_STATUS: Dict[int, Type[MaaSError]] = {
     401: AuthenticationError,
     403: AuthenticationError,
-    404: ModelNotFoundError,
+    404: NotFoundError,
     408: MaaSTimeoutError,
     429: RateLimitError,
     504: MaaSTimeoutError,
 }
+#: The codes of a 404 about a model.
+_NO_MODEL = ("unknown_model", "unknown_version", "model_not_found")
 
 
 def error_for(status: int, message: str, code: Optional[str], retry_after: Optional[float]) -> MaaSError:
     """Returns the exception for an error response."""
-    kind = NotFoundError if code == "file_not_found" else _BY_STATUS.get(status)
+    kind = ModelNotFoundError if status == 404 and code in _NO_MODEL else _BY_STATUS.get(status)
     if kind is None:
         kind = ServiceUnavailableError if status >= 500 else InvalidRequestError if status >= 400 else MaaSError
     return kind(message, status=status, code=code, retry_after=retry_after)

@@ -24,7 +24,7 @@ class GivenFeedback(NamedTuple):
     model: str
     version: str
     request_id: str
-    index: int
+    index: int  # type: ignore[assignment]  # which hides tuple.index()
     predicted: Stored
     label: Stored
     agreed: bool
@@ -33,6 +33,10 @@ class GivenFeedback(NamedTuple):
 
 
 def _label(label: Right) -> Stored:
+    if isinstance(label, Emotion) and label.labels is not None:
+        return list(label.labels)
+    if isinstance(label, Emotion) and label.value is not None and len(label.scores) == 1:  # a number; an order has two labels
+        return label.value
     if isinstance(label, str):
         return str(label)
     if isinstance(label, Iterable):
@@ -82,9 +86,10 @@ class Feedback:
         keep_text: bool = False,
     ) -> GivenFeedback:
         """Says that ``label`` is right for a prediction of :meth:`Model.predict`, or for the text ``index`` of the request
-        with the id ``answer``: a label, of a multi-label model a list of labels, of a model of numbers a number. The text is sent and stored only with
-        ``keep_text``. A later call for the same text replaces this one. MaaSError for a request that the service does not
-        remember and for a label that the model does not have.
+        with the id ``answer``: a label, of a multi-label model a list of labels, of a model of numbers a number. A
+        prediction stands for what it predicts. The text is sent and stored only with ``keep_text``. A later call for the
+        same text replaces this one. MaaSError for a request that the service does not remember and for a label that the
+        model does not have.
         """
         payload = feedback_payload(answer, label, index, text, keep_text)
         return given_feedback(self._client.request("POST", "/v1/feedback", payload), self._client.endpoint)

@@ -71,6 +71,8 @@ def opened(file: FileLike) -> Tuple[str, BinaryIO, bool]:
         return name or path.name, path.open("rb"), True
     if not hasattr(file, "read"):
         raise ValueError("file: give a path, a file opened in binary mode, bytes, or a pair of a name and one of these")
+    if isinstance(file.read(0), str):
+        raise TypeError("file: opened as text; open it with 'rb'")
     return name or Path(str(getattr(file, "name", "upload"))).name, file, False
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import quote, urlencode
 
+from .arguments import check_seconds
 from .errors import MaaSError
 
 if TYPE_CHECKING:
@@ -20,11 +21,10 @@ class JobFailedError(MaaSError):
     """A job has failed or was cancelled. ``code`` and the message are those of the job."""
 
 
-class Job:
-    """A training job, as it was when the service was asked last."""
+class BaseJob:
+    """The common part of both clients' jobs."""
 
-    def __init__(self, client: "MaaSClient", fields: Mapping[str, Any]) -> None:
-        self._client = client
+    def __init__(self, fields: Mapping[str, Any]) -> None:
         self._take(fields)
 
     def _take(self, fields: Mapping[str, Any]) -> None:
@@ -40,16 +40,59 @@ class Job:
         self.steps: int = progress.get("steps", 0)
 
     def __repr__(self) -> str:
-        return f"Job(id={self.id!r}, status={self.status!r}, model={self.model!r})"
+        return f"{type(self).__name__}(id={self.id!r}, status={self.status!r}, model={self.model!r})"
 
     @property
     def done(self) -> bool:
         """Whether the job has ended."""
         return self.status in _FINAL
 
+    def _require_success(self) -> None:
+        if self.status != "succeeded":
+            error = self.error or {}
+            raise JobFailedError(f"{self.id}: {error.get('message') or self.status}", code=error.get("code"))
+
+
+class Waiting:
+    """Waits for a job: a line of its progress on stderr if ``shown``, and the end of the time. Use it in ``with``. TypeError
+    for times that are no numbers."""
+
+    def __init__(self, job: BaseJob, shown: bool, interval: float, timeout: Optional[float]) -> None:
+        check_seconds("interval", interval)
+        if timeout is not None:
+            check_seconds("timeout", timeout)
+        self._job, self._shown, self._timeout = job, shown, timeout
+        self._end = None if timeout is None else time.monotonic() + timeout
+        self._line = ""
+
+    def __enter__(self) -> "Waiting":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._line:
+            print(file=sys.stderr)
+
+    def goes_on(self) -> None:
+        """Shows how far the job is. TimeoutError when the time is over."""
+        job = self._job
+        if self._end is not None and time.monotonic() >= self._end:
+            raise TimeoutError(f"{job.id}: still {job.status} after {self._timeout} s")
+        line = f"{job.id}: {job.status}, step {job.step}/{job.steps}"
+        if self._shown and line != self._line:
+            print("\r" + line.ljust(len(self._line)), end="", file=sys.stderr, flush=True)
+            self._line = line
+
+
+class Job(BaseJob):
+    """A training job, as it was when the service was asked last."""
+
+    def __init__(self, client: "MaaSClient", fields: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        self._client = client
+
     def refresh(self) -> "Job":
         """Asks the service for the job's state."""
-        self._take(_fields(self._client.request("GET", _path(self.id))))
+        self._take(job_fields(self._client.request("GET", job_path(self.id))))
         return self
 
     def cancel(self) -> "Job":
@@ -65,34 +108,22 @@ class Job:
         return self._change("resume")
 
     def _change(self, verb: str) -> "Job":
-        self._take(_fields(self._client.request("POST", f"{_path(self.id)}/{verb}", {})))
+        self._take(job_fields(self._client.request("POST", f"{job_path(self.id)}/{verb}", {})))
         return self
 
     def events(self) -> List[Dict[str, Any]]:
         """Returns what happened to the job, the oldest first."""
-        events = list(_pages(self._client, _path(self.id) + "/events", {}))
+        events = list(_pages(self._client, job_path(self.id) + "/events", {}))
         return events[::-1]
 
     def wait(self, *, progress: bool = True, interval: float = 1.0, timeout: Optional[float] = None) -> "Job":
         """Waits until the job has ended, and shows a line of its progress on stderr. JobFailedError unless it succeeded;
         TimeoutError after ``timeout`` seconds, with the job still running."""
-        end = None if timeout is None else time.monotonic() + timeout
-        shown = ""
-        try:
+        with Waiting(self, progress, interval, timeout) as waiting:
             while not self.refresh().done:
-                if end is not None and time.monotonic() >= end:
-                    raise TimeoutError(f"{self.id}: still {self.status} after {timeout} s")
-                line = f"{self.id}: {self.status}, step {self.step}/{self.steps}"
-                if progress and line != shown:
-                    print("\r" + line.ljust(len(shown)), end="", file=sys.stderr, flush=True)
-                    shown = line
+                waiting.goes_on()
                 time.sleep(interval)
-        finally:
-            if shown:
-                print(file=sys.stderr)
-        if self.status != "succeeded":
-            error = self.error or {}
-            raise JobFailedError(f"{self.id}: {error.get('message') or self.status}", code=error.get("code"))
+        self._require_success()
         return self
 
 
@@ -114,41 +145,64 @@ class Jobs:
     ) -> Job:
         """Makes a job that fine-tunes ``model``, or with "scratch" trains a new one, on an uploaded file. ``options`` are
         those of ``qing train`` by name, such as ``epochs=3``."""
-        body = {"training_file": training_file, "model": model, "validation_file": validation_file, "suffix": suffix,
-                "metadata": None if metadata is None else dict(metadata), **options}  # fmt: skip
-        given = {name: value for name, value in body.items() if value is not None}
-        return Job(self._client, _fields(self._client.request("POST", "/v1/jobs", given)))
+        body = job_body(training_file, model, validation_file, suffix, metadata, options)
+        return Job(self._client, job_fields(self._client.request("POST", "/v1/jobs", body)))
 
     def retrieve(self, job_id: str) -> Job:
         """Returns a job."""
-        return Job(self._client, _fields(self._client.request("GET", _path(job_id))))
+        return Job(self._client, job_fields(self._client.request("GET", job_path(job_id))))
 
     def list(self, *, metadata: Optional[Mapping[str, str]] = None) -> Iterator[Job]:
         """Yields all jobs, the newest first; only those whose metadata has all of ``metadata``."""
-        query = {f"metadata[{name}]": value for name, value in (metadata or {}).items()}
-        for fields in _pages(self._client, "/v1/jobs", query):
+        for fields in _pages(self._client, "/v1/jobs", metadata_query(metadata)):
             yield Job(self._client, fields)
 
 
-def _path(job_id: str) -> str:
+def job_path(job_id: str) -> str:
+    """The path of a job. ValueError for what is no id."""
     if not isinstance(job_id, str) or not job_id:
         raise ValueError(f"job_id {job_id!r}: give the id of a job")
     return "/v1/jobs/" + quote(job_id, safe="")
 
 
-def _fields(answer: Any) -> Mapping[str, Any]:
+def job_body(
+    training_file: str, model: str, validation_file: Optional[str], suffix: Optional[str],
+    metadata: Optional[Mapping[str, str]], options: Mapping[str, Any],
+) -> Dict[str, Any]:  # fmt: skip
+    """The body of a request for a job."""
+    body = {"training_file": training_file, "model": model, "validation_file": validation_file, "suffix": suffix,
+            "metadata": None if metadata is None else dict(metadata), **options}  # fmt: skip
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def metadata_query(metadata: Optional[Mapping[str, str]]) -> Dict[str, str]:
+    return {f"metadata[{name}]": value for name, value in (metadata or {}).items()}
+
+
+def job_fields(answer: Any) -> Mapping[str, Any]:
+    """Checks the description of a job."""
     if not isinstance(answer, dict) or answer.get("object") != "fine_tuning.job":
         raise MaaSError("the answer does not describe a job; check that it is a qing service")
     return answer
 
 
+def page_path(path: str, query: Mapping[str, str], after: Optional[str]) -> str:
+    """The path of the page of a list that follows the element with the id ``after``."""
+    return f"{path}?{urlencode({'limit': str(_PAGE), **query, **({} if after is None else {'after': after})})}"
+
+
+def page_of(answer: Any) -> Tuple[List[Dict[str, Any]], Optional[str]]:
+    """The elements of a page, and the id after which the next one begins; None at the end of the list."""
+    if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
+        raise MaaSError("the answer has no list; check that it is a qing service")
+    data = answer["data"]
+    return data, data[-1]["id"] if answer.get("has_more") and data else None
+
+
 def _pages(client: "MaaSClient", path: str, query: Mapping[str, str]) -> Iterator[Dict[str, Any]]:
-    after: Dict[str, str] = {}
+    after: Optional[str] = None
     while True:
-        answer = client.request("GET", f"{path}?{urlencode({'limit': str(_PAGE), **query, **after})}")
-        if not isinstance(answer, dict) or not isinstance(answer.get("data"), list):
-            raise MaaSError("the answer has no list; check that it is a qing service")
-        yield from answer["data"]
-        if not answer.get("has_more") or not answer["data"]:
+        elements, after = page_of(client.request("GET", page_path(path, query, after)))
+        yield from elements
+        if after is None:
             return
-        after = {"after": answer["data"][-1]["id"]}

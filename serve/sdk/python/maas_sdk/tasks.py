@@ -11,11 +11,11 @@ import zlib
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .errors import InvalidRequestError, MaaSError
-from .texts import encoded, in_order
 
-CLASSIFICATION, TRANSLATION, TAGGING, IMAGE = "classification", "translation", "tagging", "image"
+CLASSIFICATION, TRANSLATION, TAGGING, IMAGE, EMBEDDING = "classification", "translation", "tagging", "image", "embedding"
 #: The method for each task.
-CALLS = {CLASSIFICATION: "predict(texts)", TRANSLATION: "translate(texts)", TAGGING: "tag(texts)", IMAGE: "predict(images)"}
+CALLS = {CLASSIFICATION: "predict(texts)", TRANSLATION: "translate(texts)", TAGGING: "tag(texts)", IMAGE: "predict(images)",
+         EMBEDDING: "embed(texts)"}
 
 
 class WrongTaskError(InvalidRequestError):
@@ -87,6 +87,12 @@ class ImageClass(str):
         return str(self), self.score, self.scores, self.version
 
 
+def task_of(info: Mapping[str, Any]) -> str:
+    """The task of a model by its description. A service describes a model of embeddings as a classifier without labels."""
+    task = str(info.get("task", CLASSIFICATION))
+    return EMBEDDING if task == CLASSIFICATION and info.get("embedding_size") and not info.get("labels") else task
+
+
 def require_task(name: str, task: str, wanted: Sequence[str], call: str) -> None:
     """WrongTaskError unless the model's task is one of those."""
     if task not in wanted:
@@ -119,11 +125,6 @@ def texts_body(batch: List[bytes], options: bytes) -> bytes:
 
 def images_body(batch: List[bytes]) -> bytes:
     return b'{"images":[' + b",".join(batch) + b"]}"
-
-
-def text_parts(texts: Any, call: str) -> List[bytes]:
-    """The texts as JSON. Errors as those of predict()."""
-    return list(encoded(in_order(texts, call), call))
 
 
 def _answers(answer: Any, member: str, count: int, model: str) -> Iterator[Any]:
@@ -169,8 +170,11 @@ def classes_of(answer: Any, count: int, model: str) -> List[ImageClass]:
 
 
 def is_one_image(images: Any) -> bool:
-    """Whether this is one picture and not several: bytes, a path, a picture of PIL, an array of 2 or 3 dimensions."""
-    if isinstance(images, (bytes, bytearray, memoryview, str, os.PathLike)) or hasattr(images, "save"):
+    """Whether this is one picture and not several: bytes, a path, an open file, a picture of PIL, an array of 2 or 3
+    dimensions."""
+    if isinstance(images, (bytes, bytearray, memoryview, str, os.PathLike)):
+        return True
+    if hasattr(images, "save") or hasattr(images, "read"):
         return True
     dimensions = getattr(images, "ndim", None)
     return dimensions in (2, 3)
@@ -179,11 +183,18 @@ def is_one_image(images: Any) -> bool:
 def image_parts(images: Iterable[Any]) -> List[bytes]:
     """Each picture as base64 in JSON. TypeError, ValueError and OSError name its place."""
     if isinstance(images, Mapping) or isinstance(images, (set, frozenset)):
-        raise TypeError(f"predict: images are a {type(images).__name__}; give a list, because answers come in its order")
+        raise TypeError(f"predict: images are of the type {type(images).__name__}; give a list, because answers come in its order")
     return [b'"' + base64.b64encode(_image_bytes(image, index)) + b'"' for index, image in enumerate(images)]
 
 
 def _image_bytes(image: Any, index: int) -> bytes:
+    content = _read_image(image, index)
+    if not content:
+        raise ValueError(f"predict: images[{index}] has no bytes; if it is a file that was read before, open it again")
+    return content
+
+
+def _read_image(image: Any, index: int) -> bytes:
     if isinstance(image, (bytes, bytearray, memoryview)):
         return bytes(image)
     if isinstance(image, (str, os.PathLike)):
@@ -199,10 +210,15 @@ def _image_bytes(image: Any, index: int) -> bytes:
         except (OSError, ValueError) as error:  # a mode that PNG does not have, or a file that PIL cannot read on
             raise ValueError(f"predict: images[{index}] cannot be written as PNG ({error}); convert it to RGB") from error
         return buffer.getvalue()
+    if hasattr(image, "read"):
+        content = image.read()
+        if isinstance(content, str):
+            raise TypeError(f"predict: images[{index}] is a file opened as text; open it with 'rb'")
+        return bytes(content)
     if hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
         return _png_of_array(image, index)
-    raise TypeError(f"predict: images[{index}] is {type(image).__name__}; give bytes of a PNG or JPEG, a path, an array of "
-                    "uint8 or a picture of PIL")
+    raise TypeError(f"predict: images[{index}] is {type(image).__name__}; give bytes of a PNG or JPEG, a path, a file "
+                    "opened with 'rb', an array of uint8 or a picture of PIL")
 
 
 def _png_of_array(image: Any, index: int) -> bytes:
