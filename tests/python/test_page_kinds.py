@@ -201,6 +201,8 @@ def test_feedback_and_options_on_a_phone(page, theme, screenshots):  # noqa: F81
         chosen(page, "#job-kind", kind)
         page.run("document.querySelector('#job details').open = true")
         assert page.run("return document.documentElement.scrollWidth") <= 390, kind
+        sides = "[...document.querySelectorAll('#job .field')].filter(e => e.checkVisibility()).map(e => e.getBoundingClientRect().left)"
+        assert page.run(f"return new Set({sides}).size") == 1, f"{kind}: one field below the other"
         assert page.run(CONTRAST) == [], kind
         page.screenshot(screenshots / f"phone_training_{kind}_{theme}.png")
         page.resize(390, 844, mobile=True)
