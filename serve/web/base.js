@@ -21,10 +21,14 @@ const t = key => WORDS[language][key];
 const named = label => LABELS.includes(label) ? t(label) : label;
 // Models of other tasks have routes of their own, and models of embeddings have no labels.
 const classifies = model => model.task === 'classification' && model.labels.length > 0;
+// The kind of a model that gave an answer, as the service calls the kinds.
+const problemOf = ({ labels, value, scores }) => labels ? 'multi-label' : value === undefined ? 'single-label' : Object.keys(scores).length === 1 ? 'regression' : 'ordinal';
+// The labels of a prediction: one, any number of a multi-label model, or none of a model of numbers.
+const labelsSaid = prediction => prediction.labels ?? (problemOf(prediction) === 'regression' ? [] : [prediction.label]);
+const shownNumber = value => String(Math.abs(value) >= 1000 ? Math.round(value) : Number(value.toPrecision(4)));
+// Numbers have no labels to compare.
+const sameLabels = (a, b) => [a, b].some(each => problemOf(each) === 'regression') || labelsSaid(a).join('\n') === labelsSaid(b).join('\n');
 // The colour of a label: that of its meaning, or of its place among the labels of its model.
-// The labels of a prediction: one, or any number of a multi-label model.
-const labelsSaid = prediction => prediction.labels ?? [prediction.label];
-const sameLabels = (a, b) => labelsSaid(a).join('\n') === labelsSaid(b).join('\n');
 const tone = label => LABELS.includes(label) ? label : `tone-${Math.max(0, models.find(model => model.labels.includes(label))?.labels.indexOf(label) ?? 0) % 6}`;
 
 function translate() {
@@ -43,6 +47,11 @@ function paint() { document.documentElement.dataset.theme = theme; }
 
 // The messages of an error, in the service's form or in OpenAI's.
 const messageOf = answer => answer?.error?.message || answer?.error || answer?.message;
+// An error whose `field` is the member of the body that the service refuses, and whose `remark` is the message without it.
+function refusalOf(message) {
+  const [, field, remark] = message.match(/^([a-z_]+): (.+)$/s) || [], error = new Error(message);
+  return Object.assign(error, { field, remark: remark ?? message });
+}
 // Sends a request and repeats it if the server asks to wait a moment. `body` is JSON or FormData.
 async function request(path, { method, body, signal, accept } = {}) {
   const form = body instanceof FormData, headers = body && !form ? { 'Content-Type': 'application/json' } : {};
@@ -66,17 +75,17 @@ async function request(path, { method, body, signal, accept } = {}) {
     }
     if (!response.ok) {
       const answer = await response.json().catch(() => null);  // a proxy's error page is not JSON
-      throw new Error(messageOf(answer) || t('strange')(response.status));
+      throw refusalOf(messageOf(answer) || t('strange')(response.status));
     }
     return response;
   }
 }
-async function ask(path, body, signal, method) {
-  const response = await request(path, { body, signal, method });
+async function jsonOf(response) {
   const answer = await response.json().catch(() => null);
   if (!answer) throw new Error(t('strange')(response.status));
   return answer;
 }
+const ask = async (path, body, signal, method) => jsonOf(await request(path, { body, signal, method }));
 // Reads server-sent events as they come, those of a piece of the body together: {name, data}. EventSource can send neither an
 // API key nor a body. Comments and events without an object are left out.
 async function* eventsOf(response) {
@@ -98,6 +107,28 @@ const pause = (milliseconds, signal) => new Promise((go, stopped) => {
   const timer = setTimeout(go, milliseconds);
   signal?.addEventListener('abort', () => { clearTimeout(timer); stopped(signal.reason); });
 });
+// Says beside a control what is wrong with its value, until that changes.
+function complain(control, message) {
+  const told = $(`${control.id}-problem`) || make('p', 'problem');
+  told.id = `${control.id}-problem`;
+  told.textContent = message;
+  control.closest('.field').append(told);
+  control.closest('details')?.setAttribute('open', '');
+  control.setAttribute('aria-invalid', 'true');
+  describe(control);
+  control.addEventListener('input', () => forgive(control), { once: true });
+  control.focus();
+}
+function forgive(control) {
+  $(`${control.id}-problem`)?.remove();
+  control.removeAttribute('aria-invalid');
+  describe(control);
+}
+// A control is described by its hint and its problem, where it has them.
+function describe(control) {
+  const told = ['hint', 'problem'].map(what => `${control.id}-${what}`).filter($);
+  if (told.length) control.setAttribute('aria-describedby', told.join(' ')); else control.removeAttribute('aria-describedby');
+}
 function fail(error) { $('error').textContent = error.message; $('error').hidden = false; say(() => ''); }
 
 // The models of a task for the list of a tab, `ID-model`, or the line `ID-none` that says there are none. The button `ID-send`

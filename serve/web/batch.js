@@ -5,6 +5,9 @@ let stop = null;
 let view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
 redraws.push(() => { if (batch) showBatch(); });
 
+const NO_LABEL = '';  // in place of a label: the rows that have none
+// Whether the answers of a side, 'prediction' or 'other', are numbers.
+const givesNumbers = side => batch.items.some(item => item[side] && problemOf(item[side]) === 'regression');
 const differs = item => Boolean(item.other) && !sameLabels(item.other, item.prediction);
 const finishedItems = () => batch.items.filter(item => item.prediction || (item.empty && !batch.part));
 
@@ -16,7 +19,7 @@ async function runFile() {
   const items = table.rows.map((row, i) => ({ number: i + 1, row, text: row[column] ?? '', prediction: null, chosen: false }));
   for (const item of items) item.empty = !item.text.trim();  // empty cells are not sent and stay empty
   const wanted = items.filter(item => !item.empty), queue = [...parts(model, wanted, item => item.text, false)];
-  batch = { model, other, items, column, head: table.head, name: source.name.replace(/\.[^.]*$/, ''), part: true, hasNgrams: ngrams[model] };
+  batch = { model, other, sides: other ? ['prediction', 'other'] : ['prediction'], items, column, head: table.head, name: source.name.replace(/\.[^.]*$/, ''), part: true, hasNgrams: ngrams[model] };
   view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
   $('filter').value = '';
   disabled.forEach(control => { control.disabled = true; });
@@ -46,6 +49,13 @@ async function runFile() {
   if (done) { showBatch(); offer(); bring('results-title'); } else { batch = null; $('nothing').hidden = false; }
 }
 
+// The least, the mean and the greatest of the numbers.
+function figures() {
+  const numbers = batch.items.flatMap(({ prediction }) => prediction ? [prediction.value] : []);
+  const { least, mean, most } = numbers.reduce(({ least, mean, most }, value) => ({ least: Math.min(least, value), mean: mean + value / numbers.length, most: Math.max(most, value) }),
+    { least: Infinity, mean: 0, most: -Infinity });
+  return make('p', 'number', t('numbersFrom')(...[least, most, mean].map(shownNumber)));
+}
 // How often each label was predicted. A button shows the rows of its label alone.
 function summary() {
   const finished = batch.items.filter(item => item.prediction), counts = new Map();
@@ -54,17 +64,19 @@ function summary() {
   const share = count => `${(100 * count / Math.max(finished.length, 1)).toFixed(1)}%`;
   const bar = make('div', 'shares');
   bar.setAttribute('aria-hidden', 'true');
+  const none = givesNumbers('prediction') ? 0 : finished.filter(({ prediction }) => !labelsSaid(prediction).length).length;
+  if (none) counts.set(NO_LABEL, none);
   const made = [...counts].sort((a, b) => b[1] - a[1]).map(([label, count]) => {
-    const piece = make('span', tone(label)), choice = make('button', 'tally');
+    const colour = label === NO_LABEL ? 'neutral' : tone(label), piece = make('span', colour), choice = make('button', 'tally');
     piece.style.flexGrow = count;
     if (count) bar.append(piece);
     choice.type = 'button';
     choice.setAttribute('aria-pressed', String(view.label === label));
-    choice.append(make('span', `dot ${tone(label)}`), make('span', '', named(label)), make('strong', 'number', String(count)), make('span', 'number', share(count)));
+    choice.append(make('span', `dot ${colour}`), make('span', '', label === NO_LABEL ? t('noneRight') : named(label)), make('strong', 'number', String(count)), make('span', 'number', share(count)));
     choice.addEventListener('click', () => { view = { ...view, label: view.label === label ? null : label, rows: SHOWN_ROWS }; showBatch(); });
     return choice;
   });
-  if (batch.other) {
+  if (batch.other && !givesNumbers('prediction') && !givesNumbers('other')) {
     const choice = make('button', 'tally');
     choice.type = 'button';
     choice.setAttribute('aria-pressed', String(view.differ));
@@ -73,12 +85,16 @@ function summary() {
     made.push(choice);
   }
   const blank = batch.items.filter(item => item.empty).length;
-  $('summary').replaceChildren(bar, ...made, ...(blank ? [make('span', 'hint', t('emptyCells')(blank))] : []));
+  $('summary').replaceChildren(...(givesNumbers('prediction') ? [figures()] : [bar, ...made]), ...(blank ? [make('span', 'hint', t('emptyCells')(blank))] : []));
 }
-// The scores of the labels, or the number of a model that gives one.
-function shownScore(prediction) {
-  if (prediction.value !== undefined && Object.keys(prediction.scores).length === 1) return String(Number(prediction.value.toPrecision(4)));
-  return labelsSaid(prediction).map(label => `${(100 * prediction.scores[label]).toFixed(1)}%`).join(' ');
+// The cells of an answer: its number, or its labels and their scores.
+function answerCells(side, numbers) {
+  if (numbers) return [make('td', 'number', side ? shownNumber(side.value) : '')];
+  const verdict = make('td');
+  if (!side) return [verdict, make('td')];
+  const labels = labelsSaid(side);
+  verdict.append(...labels.map(label => make('span', `label ${tone(label)}`, named(label))), ...(labels.length ? [] : [make('span', 'hint', t('noneRight'))]));
+  return [verdict, make('td', 'number', labels.map(label => `${(100 * side.scores[label]).toFixed(1)}%`).join(' '))];
 }
 function rowOf(item) {
   const { prediction, text, number } = item, line = make('tr'), box = make('input'), choose = make('td'), said = make('td', 'said');
@@ -92,14 +108,10 @@ function rowOf(item) {
   said.append(explanation ? heat(text, explanation) : make('p', 'text', text.length > 400 ? `${text.slice(0, 400)}…` : text));
   if (explanation && item.explained.truncated) said.append(make('p', 'hint', unread(text, item.explained, batch.hasNgrams)));
   line.append(choose, make('td', 'number', String(number)), said);
-  for (const side of batch.other ? [prediction, item.other] : [prediction]) {
-    const verdict = make('td');
-    if (side) verdict.append(...labelsSaid(side).map(label => make('span', `label ${tone(label)}`, named(label))));
-    line.append(verdict, make('td', 'number', side ? shownScore(side) : ''));
-  }
+  for (const side of batch.sides) line.append(...answerCells(item[side], givesNumbers(side)));
   return line;
 }
-const shownItems = () => batch.items.filter(item => (item.prediction || item.empty) && (!view.label || (item.prediction && labelsSaid(item.prediction).includes(view.label))) &&
+const shownItems = () => batch.items.filter(item => (item.prediction || item.empty) && (view.label === null || (item.prediction && (view.label === NO_LABEL ? !labelsSaid(item.prediction).length : labelsSaid(item.prediction).includes(view.label)))) &&
   (!view.differ || differs(item)) &&
   (!view.words || item.text.toLowerCase().includes(view.words.toLowerCase())));
 function showBatch() {
@@ -108,7 +120,10 @@ function showBatch() {
   summary();
   const head = make('thead');
   head.append(row('th', [make('span', 'unseen', t('choose')), '#', batch.head[batch.column],
-    ...(batch.other ? [choiceName(batch.model), t('score'), choiceName(batch.other), t('score')] : [t('label'), t('score')])]));
+    ...batch.sides.flatMap(side => {
+      const name = batch.other && choiceName(side === 'other' ? batch.other : batch.model);
+      return givesNumbers(side) ? [name || t('number')] : [name || t('label'), t('score')];
+    })]));
   const body = make('tbody');
   body.append(...lines);
   $('rows').replaceChildren(head, body);
@@ -118,6 +133,8 @@ function showBatch() {
   $('nothing').hidden = true;
   $('legend').hidden = !batch.items.some(item => item.explained);
   $('results-title').textContent = `${t('results')}: ${[batch.model, batch.other].filter(Boolean).map(choiceName).join(' / ')}`;
+  $('rows').classList.toggle('unexplained', !explains(batch.model));
+  $('explain-rows').hidden = !explains(batch.model);
   countChosen();
 }
 function countChosen() {
@@ -141,11 +158,14 @@ async function explainRows() {
 function resultRows() {
   const finished = finishedItems();
   // If another version was loaded meanwhile, the rows may have different labels.
-  const labels = [...new Set(finished.flatMap(({ prediction }) => prediction ? Object.keys(prediction.scores) : []))], names = [...batch.head];
-  const columns = [['predicted', item => item.prediction && labelsSaid(item.prediction).join('|')], ['score', item => item.prediction?.score],
-    ...(finished.some(item => item.prediction?.value !== undefined) ? [['value', item => item.prediction?.value]] : []),
+  const numbers = givesNumbers('prediction'), names = [...batch.head];
+  const labels = numbers ? [] : [...new Set(finished.flatMap(({ prediction }) => prediction ? Object.keys(prediction.scores) : []))];
+  const answers = (side, ending) => givesNumbers(side) ? [[`predicted${ending}`, item => item[side]?.value]]
+    : [[`predicted${ending}`, item => item[side] && labelsSaid(item[side]).join('|')], [`score${ending}`, item => item[side]?.score]];
+  const columns = [...answers('prediction', ''),
+    ...(!numbers && finished.some(item => item.prediction?.value !== undefined) ? [['value', item => item.prediction?.value]] : []),
     ...labels.map(label => [label, item => item.prediction?.scores[label]])];
-  if (batch.other) columns.push([`predicted ${choiceName(batch.other)}`, item => item.other && labelsSaid(item.other).join('|')], [`score ${choiceName(batch.other)}`, item => item.other?.score]);
+  if (batch.other) columns.push(...answers('other', ` ${choiceName(batch.other)}`));
   if (finished.some(item => item.explained)) columns.push(['explanation', item => item.explained && strongest(item.explained.explanation)]);
   for (let [name] of columns) {
     while (names.includes(name)) name += '_qing';

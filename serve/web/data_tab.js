@@ -28,14 +28,16 @@ async function upload() {
   await showFiles();
   $('upload-send').disabled = true;
 }
+// The labels of a file with their numbers, or what its numbers are.
 function labelCounts(file) {
+  if (file.numbers) return t('numbersFrom')(...[file.numbers.least, file.numbers.most, file.numbers.mean].map(shownNumber));
   return Object.entries(file.labels || {}).map(([label, count]) => `${label} ${count}`).join(', ');
 }
 // The problems of a file: the first errors by line, then duplicates and contradictions.
 function findings(file) {
   const box = make('div');
   if (file.status === 'error') box.append(make('p', 'problem', file.status_details || t('failed')));
-  const notes = ['duplicates', 'contradictions'].filter(name => file[name] > 0).map(name => t(name)(file[name]));
+  const notes = ['duplicates', 'contradictions'].filter(name => file[name] > 0).map(name => t(name)(file[name], Boolean(file.numbers)));
   if (notes.length) box.append(make('p', 'hint', notes.join(' · ')));
   const errors = file.errors || [];
   if (errors.length) {
@@ -52,13 +54,13 @@ function drawFiles() {
     const name = make('div'), actions = make('div');
     name.append(make('div', '', file.filename), findings(file));
     if (file.purpose === 'fine-tune' && file.status !== 'error') {
-      actions.append(button('train', async () => { await openTab('jobs'); await showJobs(); $('job-training').value = file.id; }));
+      actions.append(button('train', async () => { await openTab('jobs'); await showJobs(); $('job-training').value = file.id; drawKind(); }));
     }
     actions.append(button('remove', async () => {
       if (!confirm(t('sure')(file.filename))) return;
       await ask(`v1/files/${file.id}`, undefined, undefined, 'DELETE');
       await showFiles();
     }));
-    return [name, String(file.rows ?? ''), labelCounts(file), size(file.bytes), when(file.created_at), actions];
+    return [name, String(file.rows ?? ''), file.numbers ? labelCounts(file) : kindAndLabels(file.kind, labelCounts(file)), size(file.bytes), when(file.created_at), actions];
   })));
 }

@@ -18,16 +18,26 @@ async function showJobs() {
   fill($('job-training'), usable.map(([id, name]) => option(id, name)));
   fill($('job-validation'), [option('', t('splitFile')), ...usable.map(([id, name]) => option(id, name))]);
   fill($('job-base'), [...models.filter(classifies).map(model => option(model.name, model.name)), option('scratch', t('scratch'))]);
+  drawKind();
   drawJobs();
   for (const job of jobs.slice(0, 10)) follow(job, signal).catch(error => { if (error.name !== 'AbortError') fail(error); });
 }
 async function createJob() {
-  const epochs = $('job-epochs').value.trim();
-  const job = await ask('v1/fine_tuning/jobs', {
-    model: $('job-base').value, training_file: $('job-training').value, validation_file: $('job-validation').value || null,
-    suffix: $('job-suffix').value || null,
-    method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: epochs === 'auto' || !epochs ? 'auto' : Number(epochs) } } },
-  });
+  const epochs = $('job-epochs').value.trim(), kind = kindOptions();
+  if (!kind) return;
+  let job = null;
+  try {
+    job = await ask('v1/jobs', {
+      model: $('job-base').value, training_file: $('job-training').value, validation_file: $('job-validation').value || null,
+      suffix: $('job-suffix').value || null,
+      method: { type: 'supervised', supervised: { hyperparameters: { n_epochs: epochs === 'auto' || !epochs ? 'auto' : Number(epochs) } } },
+      ...kind,
+    });
+  } catch (error) {
+    const control = refusedControl(error.field);
+    if (!control) throw error;
+    return complain(control, error.remark);
+  }
   say(() => t('started')(job.id));
   await showJobs();
 }
@@ -69,7 +79,7 @@ function curve(job) {
   const most = Math.max(...scores.map(value), measure === 'mse' ? 1e-9 : 1);
   const x = step => 10 + 380 * step / last, line = (list, y) => list.map((point, i) => `${i ? 'L' : 'M'}${x(point.step).toFixed(1)} ${y(point).toFixed(1)}`).join('');
   const lossY = point => 130 - 110 * point.train_loss / top, scoreY = point => 130 - 110 * Math.max(value(point), 0) / most;
-  const score = scores.length ? `${t('valid_' + measure)} ${value(scores.at(-1)).toFixed(3)}` : '';
+  const score = scores.length ? `${t('valid_' + measure)} ${shownNumber(value(scores.at(-1)))}` : '';
   const picture = svg('svg', { class: 'curve', viewBox: '0 0 400 160', role: 'img' });
   picture.append(svg('title', {}, `${t('trainLoss')} ${loss.at(-1)?.train_loss.toFixed(3) ?? ''}, ${score}`),
     svg('line', { class: 'axis', x1: 10, x2: 390, y1: 130, y2: 130 }), svg('path', { class: 'loss', d: line(loss, lossY) }),

@@ -16,18 +16,21 @@ async function promote() {
   await showModels();
 }
 // The results of both versions on the evaluation data: overall, by source and by language. Several labels and numbers have
-// measures of their own.
+// measures of their own, by which their groups are compared, and ordered labels have some beside the share of correct answers.
+const MEASURE_OF_GROUPS = { 'multi-label': 'micro F1', regression: 'MAE' };
 function drawPromotion({ reasons, comparison }) {
   const shown = (reasons || []).map(reason => make('p', 'problem', reason));
-  if (comparison?.measures) {
-    const cells = one => [one.name, String(one.texts ?? comparison.texts), one.before.toPrecision(4), one.after.toPrecision(4)];
-    const rows = [...comparison.measures, ...comparison.per_source, ...comparison.per_language];
-    shown.push(grid([t('group'), t('texts'), t('before'), t('after')], rows.map(cells)));
-  } else if (comparison) {
+  const measures = comparison?.measures || Object.entries(comparison?.ordinal?.measures || {}).map(([name, { a, b }]) => ({ name, before: a, after: b }));
+  const groups = [...comparison?.per_source || [], ...comparison?.per_language || []].filter(group => group.name);  // all texts may have no source
+  const figure = one => [one.before.toPrecision(4), one.after.toPrecision(4)];
+  if (measures.length) {
+    const named = MEASURE_OF_GROUPS[comparison.problem], lines = named ? groups.map(group => [`${group.name} (${named})`, String(group.texts), ...figure(group)]) : [];
+    shown.push(grid([t('measure'), t('texts'), t('earlier'), t('later')], [...measures.map(one => [one.name, String(comparison.texts ?? comparison.all.texts), ...figure(one)]), ...lines]));
+  }
+  if (comparison?.all) {
     const percent = share => `${(100 * share).toFixed(1)}%`;
     const cells = group => [group.name || t('all'), String(group.texts), percent(group.accuracy.before), percent(group.accuracy.after)];
-    const groups = [comparison.all, ...(comparison.per_source || []), ...(comparison.per_language || [])].filter(Boolean);
-    shown.push(grid([t('group'), t('texts'), t('before'), t('after')], groups.map(cells)));
+    shown.push(grid([t('group'), t('texts'), t('before'), t('after')], [comparison.all, ...groups].map(cells)));
   }
   $('promotion').replaceChildren(...shown);
 }
@@ -48,6 +51,8 @@ function modelActions(model) {
   if (model.previous) actions.append(button('rollback', () => rollBack(model)));
   return actions;
 }
+// Labels with the kind that a model or a file has, unless that is the usual one.
+const kindAndLabels = (kind, labels) => kind && kind !== 'single-label' ? `${t('kindNames')[kind]}: ${labels}` : labels;
 function drawModels() {
   const usable = models.filter(classifies);
   const listed = list => list.map(model => option(model.name, model.name));
@@ -56,5 +61,5 @@ function drawModels() {
   fill($('promote-data'), [option('', t('byHand')), ...files.filter(file => file.rows > 0).map(file => option(file.id, file.filename))]);
   $('promote-send').disabled = !$('promote-from').value || !$('promote-to').value;
   $('models').replaceChildren(grid([t('name'), t('version'), t('labels'), t('owner'), ''], models.map(model =>
-    [model.name, (model.versions || [model.version]).join(', '), classifies(model) ? model.labels.map(named).join(', ') : model.task === 'classification' ? '' : model.task, isOwn(model) ? t('own') : t('shipped'), modelActions(model)])));
+    [model.name, (model.versions || [model.version]).join(', '), classifies(model) ? kindAndLabels(model.problem, model.labels.map(named).join(', ')) : model.task === 'classification' ? '' : model.task, isOwn(model) ? t('own') : t('shipped'), modelActions(model)])));
 }

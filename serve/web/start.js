@@ -29,6 +29,7 @@ $('texts').addEventListener('keydown', event => { if (event.key === 'Enter' && (
 $('texts').addEventListener('input', snippets);
 $('example').addEventListener('click', () => { $('texts').value = t('samples'); snippets(); $('texts').focus(); });
 $('model').addEventListener('change', () => { aboutModel(); snippets(); });
+$('other').addEventListener('change', aboutModel);
 $('key-field').addEventListener('submit', event => { event.preventDefault(); $('key').blur(); });
 $('key').addEventListener('change', () => { loadModels(); showTab(); });
 $('file').addEventListener('change', chooseFile);

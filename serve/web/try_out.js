@@ -1,22 +1,28 @@
 // The first tab: texts, their labels and explanations, by one model or by two side by side.
-let history = JSON.parse(stored('history') || '[]');
+let history = JSON.parse(stored('history') || '[]').filter(({ labels }) => labels);  // {text, labels, number}, not what an older page has left
 let limits = {}, ngrams = {};  // by choice
 let shown = [];
-redraws.push(() => { if ($('other').length) $('other').options[0].textContent = t('nothingElse'); aboutModel(); show(shown); showHistory(); showSamples(); snippets(); });
+redraws.push(() => { if ($('other').length) $('other').options[0].textContent = t('nothingElse'); aboutModel(); cards.clear(); show(shown); showHistory(); showSamples(); snippets(); });
 
 // A choice is a model's name, or the name and one of its versions as they stand in the path.
 const versionOf = choice => choice.split('/versions/');
 const modelOf = choice => models.find(model => model.name === versionOf(choice)[0]);
 const choiceName = choice => { const [name, version] = versionOf(choice); return `${name} (${version || modelOf(choice)?.version || '?'})`; };
 const labelsOf = choice => modelOf(choice)?.labels || [];
+// The labels of an answer in the model's order. Another version than the one that answers may have others.
+function labelsInOrder({ choice, prediction }) {
+  const own = Object.keys(prediction.scores), known = labelsOf(choice);
+  return known.length === own.length && known.every(label => own.includes(label)) ? known : own;
+}
+const explains = choice => Boolean(modelOf(choice)?.explains);
 const pathOf = choice => `v1/models/${choice.split('/').map(encodeURIComponent).join('/')}/predict`;
 let lastExchange = null;  // the path, the body and the answer of the last request for predictions
 async function predict(choice, texts, explain, signal) {
   const path = pathOf(choice), body = explain ? { texts, explain } : { texts };
-  const answer = await ask(path, body, signal);
+  const response = await request(path, { body, signal }), answer = await jsonOf(response), id = response.headers.get('X-Request-Id');
   lastExchange = { path, body, answer };
   showExchange();
-  return answer.predictions;
+  return answer.predictions.map((prediction, index) => ({ ...prediction, asked: { id, index } }));  // feedback names the request
 }
 // Splits the items into parts within the model's limits.
 function* parts(model, items, text, explain) {
@@ -57,10 +63,12 @@ async function loadModels() {
     snippets();
   } catch (error) { fail(error); }
 }
-// Which labels the model knows.
+// What the model gives a text, and which labels it knows.
 function aboutModel() {
-  const labels = labelsOf($('model').value);
-  $('about').replaceChildren(...labels.map(label => make('li', `label ${tone(label)}`, named(label))));
+  const { problem = 'single-label', labels = [] } = modelOf($('model').value) || {};
+  $('gives').textContent = labels.length ? t('gives')[problem] : '';
+  $('about').replaceChildren(...(problem === 'regression' ? [] : labels).map(label => make('li', `label ${tone(label)}`, named(label))));
+  $('explain-field').hidden = ![$('model').value, $('other').value].some(explains);
   document.title = $('model').value ? `${versionOf($('model').value)[0]} · qing` : 'qing';
 }
 
@@ -109,15 +117,19 @@ function unread(text, { explanation }, hasNgrams) {
   return explanation ? `${t('readTo')(explanation.encoder_end, Array.from(text).length)} ${rule}` : rule;
 }
 // One model's answer to a text.
-function answer({ text, prediction, hasNgrams }, withText = true) {
+function answer({ text, choice, prediction, hasNgrams }, withText = true) {
   const box = make('div', 'answer'), verdict = make('div', 'verdict'), scores = make('div', 'scores');
-  const isNumber = prediction.value !== undefined && Object.keys(prediction.scores).length === 1;
-  for (const label of isNumber ? [] : labelsSaid(prediction)) {
+  const problem = problemOf(prediction), isNumber = problem === 'regression';
+  for (const label of labelsSaid(prediction)) {
     verdict.append(make('span', `label ${tone(label)}`, named(label)), make('span', 'number', `${(100 * prediction.scores[label]).toFixed(1)}%`));
   }
-  if (!labelsSaid(prediction).length) verdict.append(make('span', 'hint', t('noLabel')));
-  if (prediction.value !== undefined) verdict.append(make('span', 'number', `${t('value')} ${Number(prediction.value.toPrecision(4))}`));
-  for (const [label, score] of isNumber ? [] : Object.entries(prediction.scores).sort((a, b) => b[1] - a[1])) {
+  if (isNumber) verdict.append(make('strong', 'figure', shownNumber(prediction.value)));
+  else if (!labelsSaid(prediction).length) verdict.append(make('span', 'hint', t('noLabel')));
+  if (problem === 'ordinal') verdict.append(make('span', 'number', `${t('value')} ${shownNumber(prediction.value)}`));
+  // Labels of an order keep it.
+  const shownScores = labelsInOrder({ choice, prediction }).map(label => [label, prediction.scores[label]]);
+  if (problem !== 'ordinal') shownScores.sort((a, b) => b[1] - a[1]);
+  for (const [label, score] of isNumber ? [] : shownScores) {
     const bar = make('div', `bar ${tone(label)}`), fill = make('span');
     fill.style.width = `${100 * score}%`;
     bar.append(fill);
@@ -127,27 +139,36 @@ function answer({ text, prediction, hasNgrams }, withText = true) {
   box.append(verdict, ...(withText || prediction.explanation ? [heat(text, prediction.explanation)] : []), scores);
   if (prediction.blank) box.append(make('p', 'hint', t('blank')));
   if (prediction.truncated) box.append(make('p', 'hint', unread(text, prediction, hasNgrams)));
-  if (prediction.explanation && prediction.explanation.spans.length) box.append(weights(prediction.explanation));
+  if (prediction.explanation && prediction.explanation.spans.length) {
+    if (problem === 'multi-label') box.append(make('p', 'hint', t('explains')(named(prediction.label))));
+    box.append(weights(prediction.explanation));
+  }
   return box;
 }
 function card({ text, sides }) {
   const item = make('li');
-  if (sides.length === 1) { item.append(answer({ text, ...sides[0] })); return item; }
+  if (sides.length === 1) { item.append(answer({ text, ...sides[0] }), feedbackOn(text, sides[0])); return item; }
   const [first, second] = sides, both = make('div', 'sides');
   if (!first.prediction.explanation) item.append(make('p', 'text', text));
   if (!sameLabels(first.prediction, second.prediction)) item.append(make('p', 'differs', t('differ')));
   both.append(...sides.map(side => {
     const half = answer({ text, ...side }, false);
     half.prepend(make('h3', '', choiceName(side.choice)));
+    half.append(feedbackOn(text, side));
     return half;
   }));
   item.append(both);
   return item;
 }
-// Shows the results of texts in place of all others.
+// Shows the results of texts in place of all others. Cards that are there already stay, so that feedback on one can be written
+// while others come.
+let cards = new Map();
 function show(results) {
   shown = results;
-  $('results').replaceChildren(...results.map(card));
+  cards = new Map(results.map(result => [result, cards.get(result) || card(result)]));
+  const made = [...cards.values()], list = $('results');
+  if ([...list.children].some((each, i) => each !== made[i])) list.replaceChildren();
+  list.append(...made.slice(list.children.length));
   if (results.length) { batch = null; $('file-results').hidden = true; }
   if (batch) return;
   $('results-title').textContent = results.length ? `${t('results')}: ${results[0].sides.map(side => choiceName(side.choice)).join(' / ')}` : t('results');
@@ -163,16 +184,18 @@ function showSamples() {
   }));
 }
 function showHistory() {
-  $('history').replaceChildren(...history.map(({ text, label }) => {
+  $('history').replaceChildren(...history.map(({ text, labels, number }) => {
     const item = make('li'), button = make('button');
     button.type = 'button';
-    button.append(make('span', tone(label), named(label)), make('span', '', text));
+    button.append(make('span', labels.length ? tone(labels[0]) : 'number', number ?? (labels.map(named).join(', ') || t('noLabel'))), make('span', '', text));
     button.addEventListener('click', () => { $('texts').value = text; $('texts').focus(); });
     item.append(button);
     return item;
   }));
   $('history-panel').hidden = history.length === 0;
 }
+// What the Python example prints for the kinds that have no single label.
+const PRINTED = { 'multi-label': 'emotion.labels', ordinal: 'emotion, emotion.value', regression: 'emotion.value' };
 function snippets() {
   const choice = $('model').value || 'emotion_analysis', [name, version] = versionOf(choice);
   const texts = $('texts').value.split('\n').filter(Boolean).slice(0, 2), list = texts.length ? texts : [t('samples').split('\n')[0]];
@@ -180,7 +203,7 @@ function snippets() {
   $('curl').textContent = `curl ${ROOT}${pathOf(choice)} \\\n  -H 'Content-Type: application/json' \\\n` +
     ($('key').value ? "  -H 'Authorization: Bearer YOUR_API_KEY' \\\n" : '') + `  -d '${quote(JSON.stringify({ texts: list }))}'`;
   $('python').textContent = `from maas_sdk import MaaSClient\n\nclient = MaaSClient(api_key='your_api_key', endpoint='${ROOT.replace(/\/$/, '')}')\n` +
-    `model = client.get_model('${name}'${version ? `, version='${version}'` : ''})\nfor emotion in model.predict(${JSON.stringify(list)}):\n    print(emotion, emotion.score)`;
+    `model = client.get_model('${name}'${version ? `, version='${version}'` : ''})\nfor emotion in model.predict(${JSON.stringify(list)}):\n    print(${PRINTED[modelOf(choice)?.problem] || 'emotion, emotion.score'})`;
 }
 // The last request and its answer, as they went over the wire.
 function showExchange() {
@@ -201,11 +224,11 @@ async function send(event) {
   try {
     const choices = [$('model').value, $('other').value].filter(Boolean), explain = $('explain').checked;
     for (const part of parts(choices[0], texts, text => text, explain)) {
-      const sides = await Promise.all(choices.map(choice => predictAll(choice, part, explain)));
+      const sides = await Promise.all(choices.map(choice => predictAll(choice, part, explain && explains(choice))));
       part.forEach((text, j) => results.push({ text, sides: choices.map((choice, k) => ({ choice, prediction: sides[k][j], hasNgrams: ngrams[choice] })) }));
       show([...results]);
     }
-    history = [...results.map(({ text, sides: [{ prediction }] }) => ({ text, label: labelsSaid(prediction)[0] ?? prediction.label })), ...history].slice(0, 50);
+    history = [...results.map(({ text, sides: [{ prediction }] }) => ({ text, labels: labelsSaid(prediction), ...(problemOf(prediction) === 'regression' && { number: shownNumber(prediction.value) }) })), ...history].slice(0, 50);
     stored('history', JSON.stringify(history));
     showHistory();
     say(() => t('done')(results.length));

@@ -78,7 +78,7 @@ void write_members(JsonWriter& json, const Service& service, const Model& model,
   write_trial(json, model);
   if (!model.error.empty()) json.member("error", shown_reason(model.error, may_administer));
   if (model.classifier) {
-    json.member("ngrams", model.classifier->has_ngrams());
+    json.member("ngrams", model.classifier->has_ngrams()).member("explains", model.classifier->explains());
     if (const auto size = model.classifier->embedding().size; size > 0) json.member("embedding_size", size);
   }
   const Limits limits = service.limits(model);

@@ -1,0 +1,140 @@
+// Feedback on an answer: which label, which labels or which number was right. `side.feedback` keeps what the user has begun or
+// the server has stored, so that neither another language nor an error loses it:
+//   {open, right, keep, stored}: whether the form is open, what stands in it, and what the service has answered.
+const MOST_CHOICES = 12;  // labels that are shown beside each other; more are in a list
+let madeForms = 0;        // makes the ids of their controls
+
+const rightOf = prediction => ({ 'multi-label': prediction.labels, regression: '' })[problemOf(prediction)] ?? prediction.label;
+function rightText(problem, right) {
+  if (problem === 'regression') return shownNumber(right);
+  return problem === 'multi-label' ? right.map(named).join(', ') || t('noneRight') : named(right);
+}
+async function sendFeedback(text, { prediction, feedback }, right, keep) {
+  const { id: request_id, index } = prediction.asked;
+  const stored = await ask('v1/feedback', { request_id, index, label: right, ...(keep && { text, keep_text: true }) });
+  Object.assign(feedback, { open: false, right: stored.label, keep, stored });
+  say(() => t('feedbackStored'));
+}
+
+// A choice of one label or of any labels.
+function labelChoices(side, name, type) {
+  const { feedback } = side, box = make('div', 'choices');
+  box.append(...labelsInOrder(side).map(label => {
+    const line = make('label', `choice ${tone(label)}`), input = make('input');
+    Object.assign(input, { type, name, value: label, checked: [feedback.right].flat().includes(label) });
+    input.addEventListener('change', () => {
+      feedback.right = type === 'radio' ? label : [...box.querySelectorAll(':checked')].map(({ value }) => value);
+    });
+    line.append(input, make('span', '', named(label)));
+    return line;
+  }));
+  return box;
+}
+function labelList(side, name) {
+  const list = make('select');
+  list.id = name;
+  list.append(...labelsInOrder(side).map(label => option(label, named(label))));
+  list.value = side.feedback.right;
+  list.addEventListener('change', () => { side.feedback.right = list.value; });
+  return list;
+}
+function numberField({ feedback, prediction }, name) {
+  const input = make('input');
+  Object.assign(input, { id: name, type: 'text', inputMode: 'decimal', autocomplete: 'off', value: feedback.right, placeholder: shownNumber(prediction.value) });
+  input.addEventListener('input', () => { feedback.right = input.value; });
+  return input;
+}
+// The form in which the user corrects an answer. `redraw` shows the feedback again and focuses the first control that is there.
+function feedbackForm(text, side, redraw) {
+  const { prediction, feedback } = side, problem = problemOf(prediction), name = `feedback-${++madeForms}`;
+  const form = make('form', 'correction'), field = make('fieldset', 'field'), keep = make('label', 'check'), box = make('input'), row = make('div', 'row');
+  const long = labelsInOrder(side).length > MOST_CHOICES;
+  const control = problem === 'regression' ? numberField(side, name) : problem === 'multi-label' ? labelChoices(side, name, 'checkbox')
+    : long ? labelList(side, name) : labelChoices(side, name, 'radio');
+  if (long) control.classList.add('many');
+  if (control.matches('input, select')) control.setAttribute('aria-label', t('right')[problem]);
+  const blame = remark => {
+    const entry = control.matches('input, select') ? control : control.querySelector(':checked') || control.querySelector('input');
+    entry.id ||= `${name}-entry`;
+    complain(entry, remark);
+  };
+  field.append(make('legend', '', t('right')[problem]), control);
+  if (problem === 'multi-label') {
+    const hint = make('p', 'hint', t('chooseNone'));
+    hint.id = `${name}-hint`;
+    field.append(hint);
+    field.setAttribute('aria-describedby', hint.id);
+  }
+  box.type = 'checkbox';
+  box.checked = feedback.keep;
+  box.addEventListener('change', () => { feedback.keep = box.checked; });
+  keep.append(box, make('span', '', t('keepText')));
+  const send = make('button', 'primary', t('feedbackSend')), leave = make('button', '', t('cancel'));
+  send.type = 'submit';
+  leave.type = 'button';
+  leave.addEventListener('click', () => { Object.assign(feedback, { open: false, right: feedback.stored ? feedback.stored.label : rightOf(prediction) }); redraw('.correct'); });
+  row.append(send, leave);
+  form.append(field, keep, row);
+  form.addEventListener('submit', async event => {
+    event.preventDefault();
+    if (send.disabled) return;
+    const right = problem === 'regression' ? Number(feedback.right) : feedback.right;
+    form.querySelectorAll('[aria-invalid]').forEach(forgive);
+    if (problem === 'regression' && (!String(feedback.right).trim() || !Number.isFinite(right))) return blame(t('notNumber'));
+    send.disabled = true;
+    try {
+      await sendFeedback(text, side, right, feedback.keep);
+      redraw('.correct');
+    } catch (error) {
+      send.disabled = false;
+      blame(error.remark ?? error.message);
+    }
+  });
+  return form;
+}
+// The question whether an answer is right, or what was said of it.
+function feedbackQuestion(text, side, redraw) {
+  const { prediction, feedback } = side, problem = problemOf(prediction), row = make('div', 'asked');
+  const correct = make('button', 'correct', t(feedback.stored ? 'change' : problem === 'regression' ? 'giveNumber' : 'no'));
+  correct.type = 'button';
+  correct.addEventListener('click', () => { feedback.open = true; redraw('[type="radio"]:checked', 'select, input'); });
+  if (feedback.stored) {
+    const { label, text_kept } = feedback.stored;
+    row.append(make('span', 'given', t('saidRight')(rightText(problem, label))), ...(text_kept ? [make('span', '', t('textKept'))] : []), correct);
+    return row;
+  }
+  if (problem !== 'regression') {  // no number is right to the last digit
+    row.append(make('span', '', t('askRight')));
+    const yes = make('button', '', t('yes')), told = make('p', 'problem');
+    yes.type = 'button';
+    yes.addEventListener('click', async () => {
+      yes.disabled = true;
+      told.remove();
+      try {
+        await sendFeedback(text, side, rightOf(prediction), false);
+        redraw('.correct');
+      } catch (error) {
+        told.textContent = error.remark ?? error.message;
+        told.setAttribute('role', 'alert');
+        row.append(told);
+        yes.disabled = false;
+        yes.focus();
+      }
+    });
+    row.append(yes);
+  }
+  row.append(correct);
+  return row;
+}
+function feedbackOn(text, side) {
+  const box = make('div', 'feedback');
+  side.feedback ??= { open: false, right: rightOf(side.prediction), keep: false, stored: null };
+  box.setAttribute('role', 'group');
+  box.setAttribute('aria-label', t('feedbackOn')(text));
+  const draw = (...focused) => {
+    box.replaceChildren((side.feedback.open ? feedbackForm : feedbackQuestion)(text, side, draw));
+    focused.map(css => box.querySelector(css)).find(Boolean)?.focus();
+  };
+  draw();
+  return box;
+}
