@@ -31,8 +31,7 @@ void multiply_words(const WordProduct& product) {
   const auto& table = kernels::low_precision();
   const int64_t rows = product.rows, pairs = product.pairs, most_rows = table.bf16_rows * table.blocks,
                 strips = (rows + most_rows - 1) / most_rows, step = strips == 1 ? product.columns : table.nr;
-  kernels::LowStrip s{
-      .groups = pairs, .a_row = product.a_row, .ldc = product.ldc, .accumulate = product.accumulate};
+  kernels::LowStrip s{.groups = pairs, .a_row = product.a_row, .ldc = product.ldc, .accumulate = product.accumulate};
   for (int64_t j = 0; j < product.columns; j += step) {
     s.columns = std::min(step, product.columns - j);
     s.b = product.b + j * pairs;

@@ -4,14 +4,24 @@
 
 #include <cstdint>
 
+#include <qing/tensor/tensor.h>
+
 namespace qing {
+
+/// Memory for so many words, and a view of it.
+inline Tensor words(int64_t count) { return Tensor::empty({count}, DType::i32); }
+inline uint32_t* words_of(const Tensor& x) { return reinterpret_cast<uint32_t*>(x.data<int32_t>()); }
+/// The words as bf16, two each.
+inline uint16_t* halves_of(const Tensor& x) { return reinterpret_cast<uint16_t*>(x.data<int32_t>()); }
 
 /// The words of a line of this depth. The upper half of the last one is 0 if the depth is odd.
 constexpr int64_t pairs_of(int64_t depth) { return (depth + 1) / 2; }
 
-/// The distance of lines of so many words that suits the kernels as A: whole cache lines, and an odd number of them, since
-/// rows an even number apart share sets of the first cache.
-constexpr int64_t line_step(int64_t pairs) { return pairs + 15 - (pairs + 15) % 16 + ((pairs + 15) / 16 % 2 == 0 ? 16 : 0); }
+/// The distance of lines of so many words that suits the kernels as A: whole cache lines, and an odd number of them,
+/// since rows an even number apart share sets of the first cache.
+constexpr int64_t line_step(int64_t pairs) {
+  return pairs + 15 - (pairs + 15) % 16 + ((pairs + 15) / 16 % 2 == 0 ? 16 : 0);
+}
 
 /// For a matrix whose lines are contiguous along the depth: word g of line i goes to out[i·step + g].
 void round_lines(int64_t lines, int64_t depth, const float* from, int64_t stride, uint32_t* out, int64_t step);

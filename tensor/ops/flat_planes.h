@@ -32,9 +32,7 @@ struct FlatPlanes {
   int64_t run() const { return (h.out - 1) * pitch + w.out; }  ///< from the first window to the last
   /// The phase that tap (i, j) reads, and where its run begins in that plane.
   int64_t phase(int64_t i, int64_t j) const { return i * h.dilation % h.stride * wide + j * w.dilation % w.stride; }
-  int64_t place(int64_t i, int64_t j) const {
-    return i * h.dilation / h.stride * pitch + j * w.dilation / w.stride;
-  }
+  int64_t place(int64_t i, int64_t j) const { return i * h.dilation / h.stride * pitch + j * w.dilation / w.stride; }
 
   /// Elements of a plane's row that are not padding: from `at` on they are the image's (y, x), (y, x + stride), ...
   struct Run {
@@ -71,6 +69,25 @@ struct FlatPlanes {
 /// The windows first to first + rows − 1 of a dimension.
 inline Window part_of(const Window& w, int64_t first, int64_t rows) {
   return {w.in, rows, w.kernel, w.stride, w.padding - first * w.stride, w.dilation};
+}
+
+/// The rows of an image that windows see.
+struct SeenRows {
+  int64_t begin, end;
+
+  explicit SeenRows(const Window& h)
+      : begin(std::clamp<int64_t>(-h.padding, 0, h.in)),
+        end(std::clamp<int64_t>(h.at(h.out - 1, h.kernel - 1) + 1, begin, h.in)) {}
+  int64_t count() const { return end - begin; }
+};
+
+/// to[k] = from[k·step]
+template <class E> void copy_run(const E* from, int64_t step, int64_t count, E* to) {
+  if (step == 1) {
+    std::copy_n(from, count, to);
+  } else {
+    for (int64_t k = 0; k < count; ++k) to[k] = from[k * step];
+  }
 }
 
 }  // namespace qing

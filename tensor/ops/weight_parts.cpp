@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/ops/gemm_blocks.h>
 #include <qing/tensor/threads.h>
 
 namespace qing {
@@ -11,15 +12,13 @@ namespace {
 
 constexpr int64_t kMostParts = 16;
 
-int64_t parts_of(int64_t n, int64_t d) { return std::max<int64_t>(1, (n + d - 1) / d); }
-
 }  // namespace
 
 WeightParts weight_parts(const Convolution& c, int64_t elements) {
   const int64_t size = c.filters * c.depth();
   const int64_t wanted = std::clamp<int64_t>(std::min(c.images, elements / size), 1, kMostParts);
-  const int64_t images = parts_of(c.images, wanted);
-  return {images, parts_of(c.images, images)};
+  const int64_t images = std::max<int64_t>(1, divided_up(c.images, wanted));
+  return {images, std::max<int64_t>(1, divided_up(c.images, images))};
 }
 
 template <class T>

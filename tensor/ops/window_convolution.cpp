@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/ops/gemm_blocks.h>
 #include <qing/tensor/ops/pixel_rows.h>
 #include <qing/tensor/ops/transposed_phases.h>
 #include <qing/tensor/ops/weight_parts.h>
@@ -17,8 +18,6 @@ namespace {
 constexpr int64_t kImageBlockElements = 1 << 17;
 // The most sums in all parts of the gradient of a weight.
 constexpr int64_t kGradientElements = 1 << 22;
-
-int64_t divided_up(int64_t n, int64_t d) { return (n + d - 1) / d; }
 
 // The tasks of a product: blocks of rows of each image and group, and, if these are fewer than the threads, parts of
 // the columns. How a product is cut does not change its bits.

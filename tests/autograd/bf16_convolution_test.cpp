@@ -154,8 +154,8 @@ TEST(Bf16Convolution, HasTheSameBitsInEveryBatchAndForAnyThreads) {
     const Tensor up = normal(conv2d(x, w, {}, options).shape(), 4, DType::f32);
     expect_same_bits_on_threads([&] { return results(x, w, {}, up, options, DType::bf16).all; });
     const Results whole = results(x, w, {}, up, options, DType::bf16);
-    const Results one = results(x.slice(0, 36, 37).contiguous(), w, {}, up.slice(0, 36, 37).contiguous(), options,
-                                DType::bf16);
+    const Results one =
+        results(x.slice(0, 36, 37).contiguous(), w, {}, up.slice(0, 36, 37).contiguous(), options, DType::bf16);
     EXPECT_TRUE(same_bits(whole.all[0].slice(0, 36, 37), one.all[0]));
     EXPECT_TRUE(same_bits(whole.all[1].slice(0, 36, 37), one.all[1]));
   }
