@@ -181,11 +181,12 @@ class WindowProducts {
   void load(const FlatPlanes& planes, const float* image, uint32_t* to) {
     const SeenRows seen(planes.h);
     const int64_t channels = filters_.channels(), pixels = h_.in * w_.in;
+    uint32_t* const rounded = words_of(pixels_);
     for (int64_t c = 0; c < channels; c += 2, to += planes.phases() * planes.plane()) {
       round_across(seen.count() * w_.in, std::min<int64_t>(2, channels - c), image + c * pixels + seen.begin * w_.in,
-                   pixels, words_of(pixels_), 0);
+                   pixels, rounded, 0);
       planes.for_each_run([&](const FlatPlanes::Run& run) {
-        copy_run(words_of(pixels_) + (run.y - seen.begin) * w_.in + run.x, w_.stride, run.count,
+        copy_run(rounded + (run.y - seen.begin) * w_.in + run.x, w_.stride, run.count,
                  to + run.phase * planes.plane() + run.at);
       });
     }
