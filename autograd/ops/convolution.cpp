@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <initializer_list>
+#include <type_traits>
 
+#include <qing/autograd/autocast.h>
 #include <qing/autograd/graph.h>
 #include <qing/autograd/ops/elementwise.h>
 #include <qing/autograd/ops/reductions.h>
@@ -13,6 +15,7 @@
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/apply.h>
+#include <qing/tensor/ops/bf16_convolution.h>
 #include <qing/tensor/ops/convolve.h>
 #include <qing/tensor/threads.h>
 
@@ -22,37 +25,56 @@ namespace {
 // Larger strides, paddings and dilations are refused, so that no size overflows.
 constexpr int64_t kLargestOption = 1 << 28;
 
+// A convolution, and whether its f32 products have operands rounded to bf16.
+struct Products : Convolution {
+  bool bf16;
+
+  Products(const Convolution& c, DType dtype)
+      : Convolution(c), bf16(dtype == DType::f32 && autocast_dtype() == DType::bf16) {}
+};
+
 Shape input_shape(const Convolution& c) { return {c.images, c.channels, c.h.in, c.w.in}; }
 Shape weight_shape(const Convolution& c) { return {c.filters, c.group_channels(), c.h.kernel, c.w.kernel}; }
 Shape output_shape(const Convolution& c) { return {c.images, c.filters, c.h.out, c.w.out}; }
 
 // --- the three products, written to a target ---
 
-void forward_into(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias,
+// The function that computes a product.
+template <class T, class Plain, class Rounded> Plain choose(const Products& c, Plain plain, Rounded rounded) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (c.bf16) return rounded;
+  }
+  return plain;
+}
+
+void forward_into(const Products& c, const Tensor& x, const Tensor& weight, const Tensor& bias,
                   const GradSink::Target& y) {
   dispatch_floating(x.dtype(), "conv2d", [&](auto zero) {
     using T = decltype(zero);
     Tensor result = y.accumulate ? Tensor::empty(output_shape(c), x.dtype()) : y.tensor;
-    convolve<T>(c, x.data<T>(), weight.data<T>(), bias.defined() ? bias.data<T>() : nullptr, result.data<T>());
+    const T* const offset = bias.defined() ? bias.data<T>() : nullptr;
+    choose<T>(c, convolve<T>, convolve_bf16)(c, x.data<T>(), weight.data<T>(), offset, result.data<T>());
     if (y.accumulate) add_into(y.tensor, result);
   });
 }
 
-void input_into(const Convolution& c, const Tensor& weight, const Tensor& dy, const GradSink::Target& dx) {
+void input_into(const Products& c, const Tensor& weight, const Tensor& dy, const GradSink::Target& dx) {
   dispatch_floating(dy.dtype(), "conv_transpose2d", [&](auto zero) {
     using T = decltype(zero);
-    convolve_transposed<T>(c, weight.data<T>(), dy.data<T>(), dx.tensor.data<T>(), dx.accumulate);
+    choose<T>(c, convolve_transposed<T>, convolve_transposed_bf16)(c, weight.data<T>(), dy.data<T>(),
+                                                                   dx.tensor.data<T>(), dx.accumulate);
   });
 }
 
-void weight_into(const Convolution& c, const Tensor& x, const Tensor& dy, const GradSink::Target& dweight) {
+void weight_into(const Products& c, const Tensor& x, const Tensor& dy, const GradSink::Target& dweight) {
   dispatch_floating(dy.dtype(), "conv2d", [&](auto zero) {
     using T = decltype(zero);
-    convolve_weight<T>(c, x.data<T>(), dy.data<T>(), dweight.tensor.data<T>(), dweight.accumulate);
+    choose<T>(c, convolve_weight<T>, convolve_weight_bf16)(c, x.data<T>(), dy.data<T>(), dweight.tensor.data<T>(),
+                                                           dweight.accumulate);
   });
 }
 
-void bias_into(const Convolution& c, const Tensor& dy, const GradSink::Target& dbias) {
+void bias_into(const Products& c, const Tensor& dy, const GradSink::Target& dbias) {
   dispatch_floating(dy.dtype(), "conv2d", [&](auto zero) {
     using T = decltype(zero);
     const auto& table = kernels::kernels<T>();
@@ -70,13 +92,13 @@ void bias_into(const Convolution& c, const Tensor& dy, const GradSink::Target& d
 
 // --- the three products, recorded ---
 
-Tensor convolution(const Convolution& c, const Tensor& x, const Tensor& weight, const Tensor& bias);
-Tensor input_gradient(const Convolution& c, const Tensor& weight, const Tensor& dy);
-Tensor weight_gradient(const Convolution& c, const Tensor& x, const Tensor& dy);
+Tensor convolution(const Products& c, const Tensor& x, const Tensor& weight, const Tensor& bias);
+Tensor input_gradient(const Products& c, const Tensor& weight, const Tensor& dy);
+Tensor weight_gradient(const Products& c, const Tensor& x, const Tensor& dy);
 
 Tensor dense(const Tensor& x) { return x.alias().contiguous(); }
 
-Tensor convolution(const Convolution& c, const Tensor& input, const Tensor& filters, const Tensor& bias) {
+Tensor convolution(const Products& c, const Tensor& input, const Tensor& filters, const Tensor& bias) {
   const Tensor x = dense(input), weight = dense(filters);
   Tensor y = Tensor::empty(output_shape(c), x.dtype());
   forward_into(c, x, weight, bias.defined() ? dense(bias) : bias, {y, false});
@@ -97,7 +119,7 @@ Tensor convolution(const Convolution& c, const Tensor& input, const Tensor& filt
   return y;
 }
 
-Tensor input_gradient(const Convolution& c, const Tensor& filters, const Tensor& upstream) {
+Tensor input_gradient(const Products& c, const Tensor& filters, const Tensor& upstream) {
   const Tensor weight = dense(filters), dy = dense(upstream);
   Tensor dx = Tensor::empty(input_shape(c), dy.dtype());
   input_into(c, weight, dy, {dx, false});
@@ -116,7 +138,7 @@ Tensor input_gradient(const Convolution& c, const Tensor& filters, const Tensor&
   return dx;
 }
 
-Tensor weight_gradient(const Convolution& c, const Tensor& input, const Tensor& upstream) {
+Tensor weight_gradient(const Products& c, const Tensor& input, const Tensor& upstream) {
   const Tensor x = dense(input), dy = dense(upstream);
   Tensor dweight = Tensor::empty(weight_shape(c), dy.dtype());
   weight_into(c, x, dy, {dweight, false});
@@ -225,7 +247,7 @@ Tensor conv(const Tensor& x, const Tensor& weight, const Tensor& bias, const Con
                       groups,
                       window_of(x.size(2), weight.size(2), stride.h, padding.h, dilation.h, same, op),
                       window_of(x.size(3), weight.size(3), stride.w, padding.w, dilation.w, same, op)};
-  return convolution(c, x, weight, bias);
+  return convolution({c, x.dtype()}, x, weight, bias);
 }
 
 Tensor conv_transpose(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvTranspose2dOptions& options,
@@ -238,7 +260,7 @@ Tensor conv_transpose(const Tensor& x, const Tensor& weight, const Tensor& bias,
                       groups,
                       transposed_window(x.size(2), weight.size(2), stride.h, padding.h, extra.h, dilation.h, op),
                       transposed_window(x.size(3), weight.size(3), stride.w, padding.w, extra.w, dilation.w, op)};
-  const Tensor y = input_gradient(c, weight, x);
+  const Tensor y = input_gradient({c, x.dtype()}, weight, x);
   return bias.defined() ? add(y, bias.reshape({filters, 1, 1})) : y;
 }
 

@@ -1,5 +1,5 @@
-// qing's side of benchmarks/images_vs_pytorch: images_qing train|infer resnet|vit BATCH SECONDS prints images per
-// second and the process's peak memory in bytes. images/peer.py has the same networks.
+// qing's side of benchmarks/images_vs_pytorch: images_qing train|infer resnet|vit BATCH SECONDS [PRECISION] prints
+// images per second and the process's peak memory in bytes. images/peer.py has the same networks.
 #include <sys/resource.h>
 
 #include <chrono>
@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string>
 
+#include <qing/autograd/autocast.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/linear.h>
@@ -50,11 +51,15 @@ double train(nn::UnaryModule& network, const Tensor& x, const Tensor& y, double 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string mode = argc == 5 ? argv[1] : "", name = argc == 5 ? argv[2] : "";
-  if ((mode != "train" && mode != "infer") || (name != "resnet" && name != "vit")) {
-    std::fprintf(stderr, "usage: %s train|infer resnet|vit BATCH SECONDS\n", argv[0]);
+  const std::string mode = argc >= 5 ? argv[1] : "", name = argc >= 5 ? argv[2] : "",
+                    precision = argc >= 6 ? argv[5] : "f32";
+  if (argc > 6 || (mode != "train" && mode != "infer") || (name != "resnet" && name != "vit") ||
+      (precision != "f32" && precision != "bf16") || (mode == "infer" && precision != "f32")) {
+    std::fprintf(stderr, "usage: %s train resnet|vit BATCH SECONDS [f32|bf16], or infer resnet|vit BATCH SECONDS\n",
+                 argv[0]);
     return 2;
   }
+  const AutocastGuard products(precision == "bf16" ? DType::bf16 : DType::f32);
   const int64_t batch = std::atol(argv[3]);
   const double seconds = std::atof(argv[4]);
   Generator rng(1);

@@ -1,5 +1,6 @@
 // Convolutions and what stands between them, at the shapes of ResNet-18 on images of 224 x 224 and of small networks on
 // images of 28 x 28.
+#include <qing/autograd/autocast.h>
 #include <qing/autograd/ops.h>
 
 #include "bench.h"
@@ -35,6 +36,7 @@ void convolution_sizes(benchmark::internal::Benchmark* b) {
   b->Args({64, 1, 28, 32, 3, 1, 1});
   b->Args({64, 32, 28, 64, 3, 2, 1});
   b->Args({64, 128, 7, 128, 3, 1, 1});
+  b->Args({64, 256, 4, 256, 3, 1, 1});
   b->Args({4, 128, 28, 128, 3, 1, 128});  // depthwise
   b->Args({4, 128, 28, 4, 3, 1, 1});      // too few filters for vectors: columns and GEMM
 }
@@ -54,6 +56,18 @@ void conv2d_backward(benchmark::State& state) {
 }
 BENCHMARK(conv2d_forward)->Name("conv2d")->Apply(convolution_sizes);
 BENCHMARK(conv2d_backward)->Apply(convolution_sizes);
+
+// The same with operands rounded to bf16, but for groups, which are computed in f32.
+void conv2d_bf16_forward(benchmark::State& state) {
+  const AutocastGuard guard;
+  conv2d_forward(state);
+}
+void conv2d_bf16_backward(benchmark::State& state) {
+  const AutocastGuard guard;
+  conv2d_backward(state);
+}
+BENCHMARK(conv2d_bf16_forward)->Name("conv2d_bf16")->Apply(convolution_sizes);
+BENCHMARK(conv2d_bf16_backward)->Apply(convolution_sizes);
 
 void image_sizes(benchmark::internal::Benchmark* b) {
   b->ArgNames({"images", "channels", "side"})->UseRealTime()->Unit(benchmark::kMicrosecond);

@@ -47,6 +47,9 @@ struct LowPrecision {
   void (*round_to_bf16)(int64_t n, const float* x, uint16_t* y);
   /// Rounds both in the same way. x goes into the lower half of a word and y into the upper half. A null y counts as 0.
   void (*pair_bf16)(int64_t n, const float* x, const float* y, uint32_t* out);
+  /// Fills a row of panels of B, which begin `panel` words apart, from runs of 8 words: column 8·u + i of the row is
+  /// from[offsets[u] + i], for u < units. 8·units is a multiple of nr.
+  void (*gather_words)(int64_t units, const int64_t* offsets, const uint32_t* from, int64_t panel, uint32_t* to);
   /// Null where the kernel in f32 is not slower. `scratch` is bf16_attention_scratch() words.
   void (*bf16_attention)(const Bf16Attention& attention, uint32_t* scratch);
 };

@@ -194,6 +194,22 @@ void pair_bf16_rows(int64_t n, const float* x, const float* y, uint32_t* out) {
   }
 }
 
+void gather_words_row(int64_t units, const int64_t* offsets, const uint32_t* from, int64_t panel, uint32_t* to) {
+  constexpr int64_t unit = 8, step = kLowColumns < unit ? kLowColumns : unit;
+  static_assert(kLowColumns % step == 0 && unit % step == 0);
+  int64_t column = 0;
+  for (int64_t u = 0; u < units; ++u) {
+#pragma GCC unroll 8
+    for (int64_t i = 0; i < unit; i += step, column += step) {
+      if (column == kLowColumns) {
+        column = 0;
+        to += panel;
+      }
+      __builtin_memcpy(to + column, from + offsets[u] + i, step * sizeof(uint32_t));
+    }
+  }
+}
+
 // Computes a tile in memory of its own, from which its results are written in the way that the strip asks for. The tile
 // has `columns` columns from `column` on, of which the strip may have fewer.
 void converted_tile(void (*tile)(const LowStrip&, int64_t), const LowStrip& s, int64_t column, int64_t columns) {
@@ -248,6 +264,7 @@ constexpr LowPrecision make_low_precision() {
           .rough_gelu = rough_gelu_row,
           .round_to_bf16 = round_to_bf16_row,
           .pair_bf16 = pair_bf16_rows,
+          .gather_words = gather_words_row,
           .bf16_attention = nullptr};
 }
 

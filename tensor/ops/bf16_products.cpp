@@ -5,6 +5,7 @@
 #include <qing/tensor/denormals.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/kernels/low_precision_strips.h>
+#include <qing/tensor/ops/bf16_words.h>
 #include <qing/tensor/ops/gemm_blocks.h>
 #include <qing/tensor/ops/matmul.h>
 #include <qing/tensor/threads.h>
@@ -15,31 +16,6 @@ namespace {
 // Rows of A that are rounded at a time, so that they stay in L2 with a panel of B.
 constexpr int64_t kRoundedRows = 112;
 constexpr int64_t kPackGrain = 16384;
-
-// The number of pairs of neighbours along the depth; the first one is in the lower half of a word.
-constexpr int64_t pairs_of(int64_t depth) { return (depth + 1) / 2; }
-
-void transpose_words(int64_t rows, int64_t columns, const uint32_t* in, int64_t in_step, uint32_t* out,
-                     int64_t out_step) {
-  kernels::kernels<float>().transpose(rows, columns, reinterpret_cast<const float*>(in), in_step,
-                                      reinterpret_cast<float*>(out), out_step);
-}
-
-// For a matrix whose lines are contiguous along the depth: pair g of line i goes to out[i·step + g].
-void round_lines(int64_t lines, int64_t depth, const float* from, int64_t stride, uint32_t* out, int64_t step) {
-  for (int64_t i = 0; i < lines; ++i) {
-    out[i * step + pairs_of(depth) - 1] = 0;
-    kernels::low_precision().round_to_bf16(depth, from + i * stride, reinterpret_cast<uint16_t*>(out + i * step));
-  }
-}
-
-// For a matrix whose lines are adjacent: pair g of line i goes to out[g·step + i].
-void round_across(int64_t lines, int64_t depth, const float* from, int64_t stride, uint32_t* out, int64_t step) {
-  for (int64_t g = 0; g < pairs_of(depth); ++g) {
-    const float* const first = from + 2 * g * stride;
-    kernels::low_precision().pair_bf16(lines, first, 2 * g + 1 < depth ? first + stride : nullptr, out + g * step);
-  }
-}
 
 // Packs all of op(B), block by block along the depth, each block in panels of nr columns as the kernel reads them.
 Tensor pack_right(const GemmView<float>& b, int64_t k, int64_t n, int64_t block) {
@@ -66,17 +42,17 @@ Tensor pack_right(const GemmView<float>& b, int64_t k, int64_t n, int64_t block)
   return packed;
 }
 
-// Rows of op(A) from `row` on and one block of the depth: pair g of row i is at i·pairs + g.
+// Rows of op(A) from `row` on and one block of the depth: word g of row i is at i·line_step(pairs) + g.
 const uint32_t* round_left(const GemmView<float>& a, int64_t row, int64_t rows, int64_t p, int64_t depth) {
-  const int64_t pairs = pairs_of(depth);
-  uint32_t* const words = packing_buffer<uint32_t>(2 * kRoundedRows * pairs);
+  const int64_t pairs = pairs_of(depth), step = line_step(pairs);
+  uint32_t* const words = packing_buffer<uint32_t>(kRoundedRows * (step + pairs));
   if (a.column == 1) {
-    round_lines(rows, depth, a.at(row, p), a.row, words, pairs);
+    round_lines(rows, depth, a.at(row, p), a.row, words, step);
     return words;
   }
-  uint32_t* const across = words + kRoundedRows * pairs;
+  uint32_t* const across = words + kRoundedRows * step;
   round_across(rows, depth, a.at(row, p), a.column, across, rows);
-  transpose_words(pairs, rows, across, rows, words, pairs);
+  transpose_words(pairs, rows, across, rows, words, step);
   return words;
 }
 
@@ -105,24 +81,17 @@ struct Product {
 
  private:
   void compute_rows(const GemmPart& part, int64_t row, int64_t rows, int64_t p) const {
-    const auto& table = kernels::low_precision();
-    const int64_t depth = std::min(block, k - p), pairs = pairs_of(depth), most_rows = table.bf16_rows * table.blocks,
-                  strips = (rows + most_rows - 1) / most_rows;
-    const uint32_t* const left = round_left(a, row, rows, p, depth);
-    kernels::LowStrip s{.groups = pairs, .a_row = pairs, .ldc = ldc, .accumulate = accumulate || p > 0};
-    const int64_t step = strips == 1 ? part.columns : table.nr;
-    for (int64_t j = part.column; j < part.column + part.columns; j += step) {
-      s.columns = std::min(step, part.column + part.columns - j);
-      s.b = b + p / 2 * padded + j * pairs;
-      s.bias = bias != nullptr && p + block >= k ? bias + j : nullptr;
-      for (int64_t q = 0; q < strips; ++q) {
-        const int64_t r = rows * q / strips;
-        s.rows = rows * (q + 1) / strips - r;
-        s.a = left + r * pairs;
-        s.c = c + (row + r) * ldc + j;
-        table.bf16_strip(s);
-      }
-    }
+    const int64_t depth = std::min(block, k - p), pairs = pairs_of(depth);
+    multiply_words({.rows = rows,
+                    .columns = part.columns,
+                    .pairs = pairs,
+                    .a = round_left(a, row, rows, p, depth),
+                    .a_row = line_step(pairs),
+                    .b = b + p / 2 * padded + part.column * pairs,
+                    .c = c + row * ldc + part.column,
+                    .ldc = ldc,
+                    .bias = bias != nullptr && p + block >= k ? bias + part.column : nullptr,
+                    .accumulate = accumulate || p > 0});
   }
 };
 

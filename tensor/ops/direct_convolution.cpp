@@ -17,43 +17,26 @@ bool prefers_direct(const Convolution& c) {
   return c.group_filters() <= kMostFilters && c.h.kernel * c.w.kernel > 1 && c.out_pixels() >= kLeastPixels;
 }
 
-template <class T> DirectConvolution<T>::DirectConvolution(const Convolution& c) : c_(c) {
-  const Window &h = c.h, &w = c.w;
-  pitch_ = w.out + (w.kernel - 1) * w.dilation / w.stride;
-  rows_ = h.out + (h.kernel - 1) * h.dilation / h.stride;
-  plane_ = rows_ * pitch_;
+template <class T> DirectConvolution<T>::DirectConvolution(const Convolution& c) : c_(c), shape_(c.h, c.w) {
   for (int64_t channel = 0; channel < c.group_channels(); ++channel) {
-    for (int64_t i = 0; i < h.kernel; ++i) {
-      for (int64_t j = 0; j < w.kernel; ++j) {
-        const int64_t y = i * h.dilation, x = j * w.dilation;
-        const int64_t plane = (channel * h.stride + y % h.stride) * w.stride + x % w.stride;
-        taps_.push_back(plane * plane_ + y / h.stride * pitch_ + x / w.stride);
+    for (int64_t i = 0; i < c.h.kernel; ++i) {
+      for (int64_t j = 0; j < c.w.kernel; ++j) {
+        taps_.push_back((channel * shape_.phases() + shape_.phase(i, j)) * shape_.plane() + shape_.place(i, j));
       }
     }
   }
-  planes_.resize(static_cast<size_t>(c.group_channels() * h.stride * w.stride * plane_));
-  block_.resize(static_cast<size_t>(std::max<int64_t>(1, kBlockElements / pitch_) * pitch_));
+  planes_.resize(static_cast<size_t>(c.group_channels() * shape_.phases() * shape_.plane()));
+  block_.resize(static_cast<size_t>(std::max<int64_t>(1, kBlockElements / shape_.pitch) * shape_.pitch));
 }
 
 // Calls body(position in the planes, position in the image, count) for the part of each row that is not padding. The
 // image's elements are w.stride apart.
 template <class T> template <class Body> void DirectConvolution<T>::for_each_run(Body body) const {
-  const Window &h = c_.h, &w = c_.w;
-  int64_t at = 0;
   for (int64_t channel = 0; channel < c_.group_channels(); ++channel) {
-    for (int64_t row_phase = 0; row_phase < h.stride; ++row_phase) {
-      for (int64_t phase = 0; phase < w.stride; ++phase) {
-        // Column k of the plane is column k·stride + shift of the image.
-        const int64_t shift = phase - w.padding;
-        const int64_t first = shift >= 0 ? 0 : (-shift + w.stride - 1) / w.stride;
-        const int64_t last = shift >= w.in ? 0 : std::min(pitch_, (w.in - 1 - shift) / w.stride + 1);
-        for (int64_t r = 0; r < rows_; ++r, at += pitch_) {
-          const int64_t y = r * h.stride + row_phase - h.padding;
-          if (y < 0 || y >= h.in || first >= last) continue;
-          body(at + first, (channel * h.in + y) * w.in + first * w.stride + shift, last - first);
-        }
-      }
-    }
+    shape_.for_each_run([&](const FlatPlanes::Run& run) {
+      body((channel * shape_.phases() + run.phase) * shape_.plane() + run.at,
+           (channel * c_.h.in + run.y) * c_.w.in + run.x, run.count);
+    });
   }
 }
 
@@ -74,10 +57,10 @@ template <class T> void DirectConvolution<T>::store(T* image) const {
 
 // Calls body(first row of windows, rows, length of their run) for all blocks.
 template <class T> template <class Body> void DirectConvolution<T>::for_each_block(Body body) {
-  const int64_t step = static_cast<int64_t>(block_.size()) / pitch_;
+  const int64_t step = static_cast<int64_t>(block_.size()) / shape_.pitch;
   for (int64_t first = 0; first < c_.h.out; first += step) {
     const int64_t rows = std::min(step, c_.h.out - first);
-    body(first, rows, (rows - 1) * pitch_ + c_.w.out);
+    body(first, rows, (rows - 1) * shape_.pitch + c_.w.out);
   }
 }
 
@@ -86,10 +69,10 @@ template <class T> void DirectConvolution<T>::apply(const T* filter, const T* bi
   for_each_block([&](int64_t first, int64_t rows, int64_t n) {
     std::fill_n(block_.begin(), n, bias != nullptr ? *bias : T(0));
     for (size_t tap = 0; tap < taps_.size(); ++tap) {
-      kernels.axpy(n, filter[tap], planes_.data() + taps_[tap] + first * pitch_, block_.data());
+      kernels.axpy(n, filter[tap], planes_.data() + taps_[tap] + first * shape_.pitch, block_.data());
     }
     for (int64_t r = 0; r < rows; ++r) {
-      std::copy_n(block_.data() + r * pitch_, c_.w.out, y + (first + r) * c_.w.out);
+      std::copy_n(block_.data() + r * shape_.pitch, c_.w.out, y + (first + r) * c_.w.out);
     }
   });
 }
@@ -97,9 +80,9 @@ template <class T> void DirectConvolution<T>::apply(const T* filter, const T* bi
 // Loads rows of dy with zeros between them.
 template <class T> void DirectConvolution<T>::read_block(const T* dy, int64_t first, int64_t rows) {
   for (int64_t r = 0; r < rows; ++r) {
-    T* const row = block_.data() + r * pitch_;
+    T* const row = block_.data() + r * shape_.pitch;
     std::copy_n(dy + (first + r) * c_.w.out, c_.w.out, row);
-    std::fill(row + c_.w.out, row + pitch_, T(0));
+    std::fill(row + c_.w.out, row + shape_.pitch, T(0));
   }
 }
 
@@ -108,7 +91,7 @@ template <class T> void DirectConvolution<T>::add_transposed(const T* filter, co
   for_each_block([&](int64_t first, int64_t rows, int64_t n) {
     read_block(dy, first, rows);
     for (size_t tap = 0; tap < taps_.size(); ++tap) {
-      kernels.axpy(n, filter[tap], block_.data(), planes_.data() + taps_[tap] + first * pitch_);
+      kernels.axpy(n, filter[tap], block_.data(), planes_.data() + taps_[tap] + first * shape_.pitch);
     }
   });
 }
@@ -118,7 +101,7 @@ template <class T> void DirectConvolution<T>::add_filter(const T* dy, T* dfilter
   for_each_block([&](int64_t first, int64_t rows, int64_t n) {
     read_block(dy, first, rows);
     for (size_t tap = 0; tap < taps_.size(); ++tap) {
-      dfilter[tap] += kernels.dot(n, block_.data(), planes_.data() + taps_[tap] + first * pitch_);
+      dfilter[tap] += kernels.dot(n, block_.data(), planes_.data() + taps_[tap] + first * shape_.pitch);
     }
   });
 }

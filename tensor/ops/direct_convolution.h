@@ -6,16 +6,16 @@
 #include <vector>
 
 #include <qing/tensor/ops/convolution_shape.h>
+#include <qing/tensor/ops/flat_planes.h>
 
 namespace qing {
 
 /// Whether this is faster than columns.
 bool prefers_direct(const Convolution& c);
 
-/// The padded channels of a group are stored in planes of one row length: one plane for each remainder of rows and
-/// columns by the strides. One tap of the filter then reads one contiguous run of a plane for all windows together. The
-/// rows of windows have the same length; the elements between them are dropped, or 0 in gradients. (Then a weight or
-/// pixel that is not finite makes NaN of its product with such a 0.) Owns the scratch memory of one thread.
+/// The channels of a group are stored in planes (flat_planes.h), so one tap of the filter reads one contiguous run for
+/// all windows together. The elements between rows of windows are dropped, or 0 in gradients. (Then a weight or pixel
+/// that is not finite makes NaN of its product with such a 0.) Owns the scratch memory of one thread.
 template <class T> class DirectConvolution {
  public:
   explicit DirectConvolution(const Convolution& c);
@@ -38,7 +38,7 @@ template <class T> class DirectConvolution {
   void read_block(const T* dy, int64_t first, int64_t rows);
 
   const Convolution& c_;
-  int64_t pitch_, rows_, plane_;   // the length of a plane's rows, how many there are, its size
+  FlatPlanes shape_;
   std::vector<int64_t> taps_;      // where each tap's run begins, channel by channel
   std::vector<T> planes_, block_;  // of all channels; rows of windows
 };

@@ -7,7 +7,8 @@
 
 namespace qing {
 
-constexpr int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
+constexpr int64_t divided_up(int64_t n, int64_t d) { return (n + d - 1) / d; }
+constexpr int64_t round_up(int64_t n, int64_t unit) { return divided_up(n, unit) * unit; }
 
 /// The depth of the blocks in which a product of depth k is summed. It depends on k alone, so results do too: equal
 /// blocks of at most 512, in multiples of 16, except that the last may be smaller.

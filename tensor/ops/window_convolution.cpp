@@ -4,7 +4,10 @@
 #include <vector>
 
 #include <qing/tensor/kernels/kernels.h>
+#include <qing/tensor/ops/gemm_blocks.h>
 #include <qing/tensor/ops/pixel_rows.h>
+#include <qing/tensor/ops/transposed_phases.h>
+#include <qing/tensor/ops/weight_parts.h>
 #include <qing/tensor/tensor.h>
 #include <qing/tensor/threads.h>
 
@@ -13,11 +16,8 @@ namespace {
 
 // The most elements of an image's pixels and results that are computed at a time: they stay in the second cache.
 constexpr int64_t kImageBlockElements = 1 << 17;
-// The gradient of a weight is summed in parts over runs of images, so that threads can share it: in at most so many, of
-// at most so many elements together.
-constexpr int64_t kGradientParts = 16, kGradientElements = 1 << 22;
-
-int64_t divided_up(int64_t n, int64_t d) { return (n + d - 1) / d; }
+// The most sums in all parts of the gradient of a weight.
+constexpr int64_t kGradientElements = 1 << 22;
 
 // The tasks of a product: blocks of rows of each image and group, and, if these are fewer than the threads, parts of
 // the columns. How a product is cut does not change its bits.
@@ -96,32 +96,6 @@ template <class T> void convolve_windows(const Convolution& c, const T* x, const
 
 namespace {
 
-// dx has pixels of stride² phases. Those of one phase meet the same elements of the kernel, so they are the windows of
-// a convolution of dy with stride 1.
-struct Phase {
-  Taps taps;
-  int64_t shift;  // of the pixel i·stride + phase: the first row of dy in its window is i + shift
-
-  Phase(const Window& w, int64_t phase) {
-    if (w.stride == 1) {
-      // Kernel element k of pixel p meets p + padding − k·dilation.
-      taps = {w.kernel - 1, -1, w.kernel};
-      shift = w.padding - (w.kernel - 1) * w.dilation;
-      return;
-    }
-    const int64_t first = (phase + w.padding) % w.stride;
-    const int64_t count = first < w.kernel ? (w.kernel - 1 - first) / w.stride + 1 : 0;
-    taps = {first + (count - 1) * w.stride, -w.stride, count};
-    shift = (phase + w.padding - first) / w.stride - (count - 1);
-  }
-};
-
-std::vector<Phase> phases(const Window& w) {
-  std::vector<Phase> all;
-  for (int64_t phase = 0; phase < w.stride; ++phase) all.emplace_back(w, phase);
-  return all;
-}
-
 // The rows of dy that pixels first to first + count − 1 (in units of strides) of any phase meet.
 struct Reach {
   int64_t low, high;  // low is relative to the first of the pixels, high to the last
@@ -151,7 +125,7 @@ void put_transposed(int64_t rows, int64_t columns, const T* in, int64_t in_step,
 template <class T> void transposed_windows(const Convolution& c, const T* weight, const T* dy, T* dx, bool accumulate) {
   const auto& table = kernels::kernels<T>();
   const int64_t channels = c.group_channels(), filters = c.group_filters(), taps = c.h.kernel * c.w.kernel;
-  const std::vector<Phase> tall = phases(c.h), wide = phases(c.w);
+  const std::vector<Phase> tall = phases_of(c.h), wide = phases_of(c.w);
   const Reach reach_h(tall, c.h.dilation), reach_w(wide, c.w.dilation);
   std::vector<PackedFilters<T>> packed;  // [groups, phases of rows, phases of columns]
   for (int64_t g = 0; g < c.groups; ++g) {
@@ -257,10 +231,8 @@ void add_weight_block(const Convolution& c, const Pixels<T>& x, const Pixels<T>&
 template <class T> void weight_windows(const Convolution& c, const T* x, const T* dy, T* dweight, bool accumulate) {
   const auto& table = kernels::kernels<T>();
   const int64_t channels = c.group_channels(), filters = c.group_filters(), depth = c.depth();
-  const int64_t taps = c.h.kernel * c.w.kernel, size = c.filters * depth;
-  const int64_t wanted = std::clamp<int64_t>(std::min(c.images, kGradientElements / size), 1, kGradientParts);
-  const int64_t images = std::max<int64_t>(1, divided_up(c.images, wanted));
-  const int64_t parts = std::max<int64_t>(1, divided_up(c.images, images));
+  const int64_t taps = c.h.kernel * c.w.kernel;
+  const auto [images, parts] = weight_parts(c, kGradientElements);
   const Tensor sums = Tensor::zeros({parts, c.groups, taps * channels, filters}, dtype_of<T>);
   const int64_t in_step = pixel_step<T>(channels), out_step = pixel_step<T>(filters), wide = seen(c.w, c.w.out);
   Cut cut(c.h.out, c.h.stride * wide * in_step + c.w.out * out_step, filters, parts * c.groups, table.nr);
@@ -290,23 +262,7 @@ template <class T> void weight_windows(const Convolution& c, const T* x, const T
       }
     }
   });
-  // [groups, taps, channels, filters] to [groups, filters, channels, taps], the parts in order.
-  parallel_for(c.groups * channels, std::max<int64_t>(1, (1 << 15) / (taps * filters * parts)),
-               [&](int64_t begin, int64_t end) {
-                 for (int64_t row = begin; row < end; ++row) {
-                   const int64_t g = row / channels, channel = row % channels;
-                   for (int64_t tap = 0; tap < taps; ++tap) {
-                     const T* from = sums.data<T>() + ((g * taps + tap) * channels + channel) * filters;
-                     T* to = dweight + (g * filters * channels + channel) * taps + tap;
-                     for (int64_t f = 0; f < filters; ++f) {
-                       T total = from[f];
-                       for (int64_t part = 1; part < parts; ++part) total += from[part * size + f];
-                       T& result = to[f * depth];
-                       result = accumulate ? result + total : total;
-                     }
-                   }
-                 }
-               });
+  sum_weight_parts(c, parts, sums.data<T>(), dweight, accumulate);
 }
 
 #define QING_INSTANTIATE(T)                                                                \

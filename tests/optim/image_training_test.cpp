@@ -1,6 +1,8 @@
 // The recipe of image classifiers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -97,6 +99,28 @@ TEST(ImageTraining, HasTheSameBitsForAnyThreadsAndAfterAResume) {
     EXPECT_GT(result.resumed_from, 0);
     expect_equal(weights_of(whole.path()), weights_of(parts.path()), network + " after a resume");
   }
+}
+
+// After one step the running mean of the first norm depends on the first convolution alone.
+TEST(ImageTraining, MultipliesConvolutionsInThePrecisionOfTheOption) {
+  const nn::LabelledImages images = squares(64);
+  TrainOptions options = small_options();
+  options.max_steps = 1, options.ema = 0;
+  const auto mean = [&] {
+    const test::TempFolder folder;
+    train_images(images, options, small_network("resnet"), folder.path());
+    return weights_of(folder.path()).at("bn1.running_mean").clone();
+  };
+  const Tensor plain = mean();
+  options.precision = DType::bf16;
+  const Tensor rounded = mean();
+  double most = 0;
+  for (int64_t i = 0; i < plain.numel(); ++i) {
+    const double difference = std::abs(double(plain.data<float>()[i]) - double(rounded.data<float>()[i]));
+    most = std::max(most, difference);
+  }
+  EXPECT_GT(most, 1e-6);
+  EXPECT_LT(most, 1e-2);
 }
 
 TEST(ImageTraining, RefusesOptionsOutOfRange) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include <qing/autograd/autocast.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/optim/optimizer.h>
@@ -136,7 +137,7 @@ void attentions() {
   differentiable("attention", {q, k, v}, [&] { return attention(q, k, v, offsets, 4); });
 }
 
-// The three ways in which convolutions are computed, and what stands between them in a residual network.
+// The ways in which convolutions are computed, and what stands between them in a residual network.
 void convolutions() {
   const Tensor x = parameter({2, 32, 14, 14}), bias = parameter({32}, 3);
   const auto convolve = [&](const std::string& name, const Shape& filters, const Conv2dOptions& options) {
@@ -148,6 +149,10 @@ void convolutions() {
   convolve("conv2d 1x1", {64, 32, 1, 1}, {});
   convolve("conv2d 3x3, five filters", {5, 32, 3, 3}, {.padding = 1});
   convolve("conv2d 3x3, depthwise", {32, 1, 3, 3}, {.padding = 1, .groups = 32});
+  {
+    const AutocastGuard guard;
+    convolve("conv2d 3x3 in bf16", {32, 32, 3, 3}, {.padding = 1});
+  }
   const Tensor weight = parameter({32}, 4), mean = Tensor::zeros({32}), variance = Tensor::full({32}, 1);
   differentiable("batch_norm_relu", {x, weight, bias},
                  [&] { return batch_norm_relu(x, {}, mean, variance, weight, bias, true, 0.1, 1e-5); });
