@@ -16,6 +16,7 @@
 #include <qing/serve/jobs/job_runner.h>
 #include <qing/serve/keys/api_keys.h>
 #include <qing/serve/keys/key_guard.h>
+#include <qing/serve/state/state_check.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve {
@@ -30,10 +31,17 @@ std::unique_ptr<Gatekeeper> keys_for(const ServerOptions& options) {
   if (!loopback && !options.allow_no_keys) {
     throw ValueError(
         fmt::format("server address {}: other machines reach it and no API keys are set; give a file of "
-                    "keys, use 127.0.0.1, or allow serving without keys explicitly",
+                    "keys, use 127.0.0.1, or serve without keys by --allow-no-keys",
                     options.address));
   }
   return nullptr;
+}
+
+std::shared_ptr<const State> state_of(const ServerOptions& options) {
+  if (options.state.empty()) return nullptr;
+  auto state = std::make_shared<const State>(options.state);
+  check_state(*state);
+  return state;
 }
 
 }  // namespace
@@ -42,7 +50,7 @@ struct Server::Impl {
   Impl(ServerOptions options_in, std::shared_ptr<Registry> registry)
       : options(std::move(options_in)),
         batcher(options.limits),
-        state(options.state.empty() ? nullptr : std::make_shared<const State>(options.state)),
+        state(state_of(options)),
         jobs(state ? std::make_unique<JobRunner>(state, registry, options.jobs) : nullptr),
         api(std::move(registry), batcher, keys_for(options), options.limits, options.site, state, jobs.get(),
             HttpTransport::is_loopback(options.address)),

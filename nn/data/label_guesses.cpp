@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/nn/data/json_examples.h>
 #include <qing/nn/data/json_objects.h>
 #include <qing/nn/data/table_reader.h>
@@ -18,10 +19,7 @@ bool is_one_of(std::span<const std::string> names, const std::string& column) {
 }  // namespace
 
 std::optional<bool> mark_of(std::string_view cell) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const size_t begin = cell.find_first_not_of(kBlanks);
-  if (begin == cell.npos) return std::nullopt;
-  cell = cell.substr(begin, cell.find_last_not_of(kBlanks) + 1 - begin);
+  cell = trimmed(cell);
   static constexpr std::array<std::pair<std::string_view, bool>, 8> kMarks = {{{"0", false},
                                                                                {"1", true},
                                                                                {"0.0", false},

@@ -11,26 +11,12 @@
 #include <string_view>
 #include <vector>
 
+#include <qing/nn/data/blanks.h>
+#include <qing/nn/data/label_rules.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {
 namespace {
-
-constexpr std::string_view kNameBlanks = " \t";
-
-std::string without_outer_blanks(std::string_view text) {
-  const size_t begin = text.find_first_not_of(kNameBlanks);
-  if (begin == text.npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(kNameBlanks) + 1 - begin));
-}
-
-std::string in_lower_case(std::string_view text) {
-  std::string lower = without_outer_blanks(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
 
 [[noreturn]] void refuse_rule(const std::string& rule, const char* what) {
   throw ValueError(fmt::format("map: '{}' {}; write NAME,NAME=LABEL", rule, what));
@@ -107,6 +93,24 @@ bool is_plain_in_shell(char c) {
 
 }  // namespace
 
+std::string lower_without_blanks(std::string_view name) {
+  std::string lower = std::string(trimmed(name));
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
+std::string map_option(std::span<const std::string> names, const std::string& label) {
+  std::vector<std::string> escaped;
+  for (const std::string& name : names) {
+    if (name.find('\'') != name.npos) return {};
+    escaped.push_back(escaped_name(name));
+  }
+  const std::string rule = fmt::format("{}={}", fmt::join(escaped, ","), label);
+  return "--map " + (std::ranges::all_of(rule, is_plain_in_shell) ? rule : "'" + rule + "'");
+}
+
 LabelMap::LabelMap(std::span<const std::string> rules) {
   for (const std::string& rule : rules) {
     std::vector<std::string> names(1);
@@ -124,7 +128,7 @@ LabelMap::LabelMap(std::span<const std::string> rules) {
       }
     }
     if (!behind) refuse_rule(rule, "has no '='");
-    for (std::string& name : names) name = without_outer_blanks(name);
+    for (std::string& name : names) name = std::string(trimmed(name));
     const std::string label = names.back();
     names.pop_back();
     if (label.empty()) refuse_rule(rule, "has no label behind the '='");
@@ -140,7 +144,8 @@ LabelMap::LabelMap(std::span<const std::string> rules) {
 
 const std::string& LabelMap::operator()(const std::string& name) const {
   if (labels_.empty()) return name;
-  const auto found = labels_.find(name);
+  auto found = labels_.find(name);
+  if (found == labels_.end()) found = labels_.find(std::string(trimmed(name)));
   return found == labels_.end() ? name : found->second;
 }
 
@@ -151,7 +156,7 @@ std::string proposed_map(const std::set<std::string>& names, std::span<const std
   }
   std::set<int> numbers;
   for (const std::string& name : unknown) {
-    if (const auto number = number_of_name(in_lower_case(name))) numbers.insert(*number);
+    if (const auto number = number_of_name(lower_without_blanks(name))) numbers.insert(*number);
   }
   const std::map<int, Sentiment> scale = sentiments_of(numbers);
   const auto sentiment_of = [&](const std::string& lower) {
@@ -162,21 +167,21 @@ std::string proposed_map(const std::set<std::string>& names, std::span<const std
   };
   std::map<size_t, std::vector<std::string>> names_of_label;  // by the label's index
   for (const std::string& name : unknown) {
-    const std::string lower = in_lower_case(name);
+    const std::string lower = lower_without_blanks(name);
     const auto sentiment = sentiment_of(lower);
     const auto fits = [&](const std::string& label) {
-      const std::string other = in_lower_case(label);
+      const std::string other = lower_without_blanks(label);
       return other == lower || (sentiment && sentiment_of_word(other) == sentiment);
     };
     const auto found = std::ranges::find_if(labels, fits);
-    if (found == labels.end() || name.find('\'') != name.npos) return {};
-    names_of_label[static_cast<size_t>(found - labels.begin())].push_back(escaped_name(name));
+    if (found == labels.end()) return {};
+    names_of_label[static_cast<size_t>(found - labels.begin())].push_back(name);
   }
   std::string options;
   for (const auto& [label, of_label] : names_of_label) {
-    const std::string rule = fmt::format("{}={}", fmt::join(of_label, ","), labels[label]);
-    const bool plain = std::ranges::all_of(rule, is_plain_in_shell);
-    options += fmt::format("{}--map {}", options.empty() ? "" : " ", plain ? rule : "'" + rule + "'");
+    const std::string option = map_option(of_label, labels[label]);
+    if (option.empty()) return {};
+    options += (options.empty() ? "" : " ") + option;
   }
   return options;
 }

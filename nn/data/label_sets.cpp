@@ -6,15 +6,10 @@
 #include <algorithm>
 #include <array>
 
+#include <qing/nn/data/blanks.h>
+
 namespace qing::nn {
 namespace {
-
-std::string_view without_blanks_around(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin);
-}
 
 // The items of a list in brackets, whose items are in quotes of either kind, or bare words and numbers. Nothing for
 // text of another form.
@@ -23,7 +18,7 @@ std::optional<std::vector<std::string>> items_of_list(std::string_view field) {
   field = field.substr(1, field.size() - 2);
   std::vector<std::string> items;
   for (;;) {
-    field = without_blanks_around(field);
+    field = trimmed(field);
     if (field.empty()) return items;
     std::string& item = items.emplace_back();
     if (const char quote = field.front(); quote == '"' || quote == '\'') {
@@ -33,10 +28,10 @@ std::optional<std::vector<std::string>> items_of_list(std::string_view field) {
         item += field[at];
       }
       if (at == field.size()) return std::nullopt;
-      field = without_blanks_around(field.substr(at + 1));
+      field = trimmed(field.substr(at + 1));
     } else {
       const size_t end = std::min(field.find(','), field.size());
-      item = without_blanks_around(field.substr(0, end));
+      item = trimmed(field.substr(0, end));
       if (item.empty() || item.find_first_of("\"'[]") != item.npos) return std::nullopt;
       field = field.substr(end);
     }
@@ -46,10 +41,19 @@ std::optional<std::vector<std::string>> items_of_list(std::string_view field) {
   }
 }
 
+// Whether a label of a field with several is also a field by itself.
+bool a_part_stands_alone(const std::map<std::string, int64_t>& counts, char separator) {
+  return std::ranges::any_of(counts, [&](const auto& field) {
+    const std::vector<std::string> labels = split_labels(field.first, separator);
+    return labels.size() > 1 &&
+           std::ranges::any_of(labels, [&](const std::string& label) { return counts.contains(label); });
+  });
+}
+
 }  // namespace
 
 std::vector<std::string> split_labels(std::string_view field, char separator) {
-  field = without_blanks_around(field);
+  field = trimmed(field);
   std::vector<std::string> found;
   if (auto items = items_of_list(field)) {
     found = *std::move(items);
@@ -62,7 +66,7 @@ std::vector<std::string> split_labels(std::string_view field, char separator) {
   }
   std::vector<std::string> labels;
   for (const std::string& one : found) {
-    std::string label(without_blanks_around(one));
+    std::string label(trimmed(one));
     if (!label.empty() && std::ranges::find(labels, label) == labels.end()) labels.push_back(std::move(label));
   }
   return labels;
@@ -70,7 +74,7 @@ std::vector<std::string> split_labels(std::string_view field, char separator) {
 
 std::string joined_labels(std::span<const std::string> labels) { return fmt::format("{}", fmt::join(labels, "|")); }
 
-bool is_label_list(std::string_view field) { return items_of_list(without_blanks_around(field)).has_value(); }
+bool is_label_list(std::string_view field) { return items_of_list(trimmed(field)).has_value(); }
 
 std::optional<std::string> looks_like_label_sets(const std::map<std::string, int64_t>& counts) {
   for (const char separator : kLabelSeparators) {
@@ -81,8 +85,11 @@ std::optional<std::string> looks_like_label_sets(const std::map<std::string, int
       if (labels.size() > 1 && example == nullptr) example = &field;
       for (const std::string& label : labels) parts[label] += rows;
     }
+    if (example == nullptr) continue;
     const bool repeats = std::ranges::all_of(parts, [](const auto& part) { return part.second > 1; });
-    if (example != nullptr && parts.size() < counts.size() && repeats) return *example;
+    if (parts.size() < counts.size() && repeats) return *example;
+    // A comma also stands within names, such as those of places.
+    if (separator != ',' && a_part_stands_alone(counts, separator)) return *example;
   }
   return std::nullopt;
 }

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/nn/data/json_examples.h>
 #include <qing/nn/data/json_objects.h>
 #include <qing/nn/data/label_guesses.h>
@@ -55,13 +56,6 @@ TableOptions table_options(const RowOptions& options) {
     table.known_columns.push_back(std::move(name));
   }
   return table;
-}
-
-std::string without_blanks(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == text.npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin));
 }
 
 // What separates the labels in fields of the file: the first of kLabelSeparators that some field has outside of a list,
@@ -157,8 +151,10 @@ void LabelledRowReader::fail_without(const std::string& column) const {
   std::vector<std::string> marked;
   if (column == options_.label_column && !options_.several_labels) marked = guessed_columns();
   table_.fail_at_header(fmt::format(
-      "no column '{}' in the header, which has: {}; rename the column that holds it, or give its name{}", column,
-      fmt::join(shown, ", "),
+      "no column '{}' in the header, which has: {}; name the column with {}{}", column, fmt::join(shown, ", "),
+      column == options_.text_column    ? "--text-column"
+      : column == options_.label_column ? "--label-column"
+                                        : "--label-columns",
       marked.empty() ? ""
                      : fmt::format(". The columns {} seem to mark a label each: --multi-label 1 learns them",
                                    visible(fmt::format("{}", fmt::join(marked, ", "))))));
@@ -201,7 +197,15 @@ void LabelledRowReader::find_columns() {
   }
   const bool marked = !options_.label_columns.empty();
   if (!marked) label_at_ = place_of(options_.label_column, label_names(options_));
-  if (label_at_ == text_at_) label_at_.reset();
+  if (label_at_ == text_at_) {
+    if (options_.label_column != kUsualLabel) {
+      table_.fail_at_header(
+          fmt::format("the column '{}' cannot hold both the texts and the labels; name another one with --text-column "
+                      "or --label-column",
+                      visible(options_.label_column)));
+    }
+    label_at_.reset();
+  }
   if (!label_at_ && !marked && options_.needs_label) {
     if (format_ == LabelledFormat::text) {
       table_.fail_at_header("a file of plain texts has no labels; give a table, or lines of \"__label__NAME text\"");
@@ -344,7 +348,7 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
   if (label != nullptr && options_.several_labels && label->is_array()) {
     row.is_list = true;
     for (const json::value& one : label->get_array()) {
-      std::string name = without_blanks(name_of_value(label_name, one));
+      std::string name(trimmed(name_of_value(label_name, one)));
       if (name.empty()) fail(fmt::format("field '{}' has an empty label in its list; remove it", label_name));
       if (std::ranges::find(row.labels, name) == row.labels.end()) row.labels.push_back(std::move(name));
     }
@@ -372,7 +376,7 @@ LabelledRow LabelledRowReader::of_chat(const json::object& object) const {
     }
     const std::optional<std::string> label = content_of(*last);
     if (!label) fail("the content of the last message is not a text; it is the label");
-    row.label = without_blanks(*label);
+    row.label = trimmed(*label);
   }
   for (size_t i = messages.size(); i-- > 0;) {
     const json::object* message = messages[i].if_object();

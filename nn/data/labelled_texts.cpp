@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <qing/nn/data/line_reader.h>
+#include <qing/nn/data/similar_labels.h>
 #include <qing/nn/fingerprint.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/tensor/errors.h>
@@ -119,9 +120,9 @@ Example ExampleReader::example_of(LabelledRow row) {
 
 int32_t ExampleReader::index_of(const std::string& name) {
   const std::string& label = options_.map(name);
-  const auto found = std::find(options_.labels.begin(), options_.labels.end(), label);
-  if (found == options_.labels.end()) refuse_label(label);
-  return static_cast<int32_t>(found - options_.labels.begin());
+  const std::optional<size_t> place = place_of_label(options_.labels, label, options_.problem);
+  if (!place) refuse_label(label);
+  return static_cast<int32_t>(*place);
 }
 
 const std::string& ExampleReader::proposal() {

@@ -183,7 +183,11 @@ std::optional<Record> RecordReader::next() {
   while (row && row->empty()) row = next_row();
   if (!row) return std::nullopt;
   if (row->size() != columns_) {
-    fail(fmt::format("{} fields where the header has {}; a text must hold no separator", row->size(), columns_));
+    const char* const remedy = row->size() < columns_ ? "add the missing fields, or remove the row"
+                               : quoted_ ? "put fields that hold the separator in double quotes, or remove the row"
+                                         : "take the separator out of the field that holds it, or remove the row";
+    fail(fmt::format("{} {} where the header has {}; {}", row->size(), row->size() == 1 ? "field" : "fields", columns_,
+                     remedy));
   }
   Record record(source_columns_.size());
   for (size_t i = 0; i < record.size(); ++i) {

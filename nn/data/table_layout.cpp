@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/nn/data/record_reader.h>
 #include <qing/tensor/errors.h>
 
@@ -72,7 +73,7 @@ Candidate tried(char delimiter, std::string_view sample, bool whole, const Table
                         {.max_line_bytes = options.max_row_bytes, .delimiter = delimiter, .repeated_columns = true});
     candidate.fields = reader.header().size();
     for (const std::string& name : reader.header()) {
-      candidate.known += std::ranges::count(options.known_columns, lowered(name)) > 0 ? 1 : 0;
+      candidate.known += std::ranges::count(options.known_columns, lowered(trimmed(name))) > 0 ? 1 : 0;
     }
     bool good = true;
     for (; candidate.rows < kSampleRows; ++candidate.rows) {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/nn/data/json_objects.h>
 #include <qing/nn/data/record_reader.h>
 #include <qing/nn/data/table_layout.h>
@@ -76,6 +77,12 @@ class RowSource {
   std::vector<std::string> columns;
 };
 
+// Blanks around a name in a header are no part of it.
+std::vector<std::string> trimmed_names(std::vector<std::string> names) {
+  for (std::string& name : names) name = std::string(trimmed(name));
+  return names;
+}
+
 class RecordSource : public RowSource {
  public:
   RecordSource(const std::string& name, ByteInput input, const TableLayout& layout, size_t most)
@@ -86,7 +93,7 @@ class RecordSource : public RowSource {
                  .skip_first_line = layout.separator_line,
                  .repeated_columns = true,
                  .refuse_nul = true}) {
-    columns = reader_.header();
+    columns = trimmed_names(reader_.header());
   }
   bool next() override {
     std::optional<Record> record = reader_.next();
@@ -231,7 +238,7 @@ class SheetSource : public RowSource {
       throw LineError(name_, 1, fmt::format("the sheet '{}' is empty; it needs a header and rows", reader_.sheet()));
     header_ = row->number;
     if (!row->fault.empty()) fail_at_header(row->fault);
-    columns = std::move(row->fields);
+    columns = trimmed_names(std::move(row->fields));
   }
   bool next() override {
     std::optional<SheetRow> row = reader_.next();

@@ -64,7 +64,8 @@ void check_example(const TrainOptions& o, const nn::Example& example, size_t i) 
 
 void check_problem(const TrainOptions& o) {
   if (o.multi_label + o.ordinal + o.regression > 1) {
-    throw ValueError("train_classifier: multi_label, ordinal and regression exclude each other; leave one of them");
+    throw ValueError(
+        "train_classifier: multi_label, ordinal and regression are different kinds of training; set one of them to 1");
   }
   if (o.positive_weight > 0 && o.problem() != Problem::multi_label) {
     refuse_option("--positive-weight", o.problem(), "--balance corrects label frequencies there");

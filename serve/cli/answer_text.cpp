@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include <qing/nn/unique_keys.h>
+#include <qing/serve/common/json_text.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
@@ -22,7 +23,7 @@ json::object object_of(std::string_view command, const std::string& answer) {
 std::string text_of(const json::object& object, std::string_view name) {
   const json::value* value = object.if_contains(name);
   if (value == nullptr || value->is_null()) return "-";
-  return value->is_string() ? std::string(value->get_string()) : json::serialize(*value);
+  return value->is_string() ? std::string(value->get_string()) : json_text(*value);
 }
 
 std::string moment_of(const json::object& object, std::string_view name) {

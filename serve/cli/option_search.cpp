@@ -164,7 +164,10 @@ class Search {
         "cut) is trial {} with {}: {}.",
         trials_.size(), search_seconds_since(start_) / kMinute, arguments_.tune, count(TrialEnd::finished),
         count(TrialEnd::hopeless), count(TrialEnd::cut), best.number, shown(best.score), options_text(best));
-    if (best.end == TrialEnd::cut) text += " No trial ended in time: the model is not finished.";
+    if (best.end == TrialEnd::cut) {
+      text += fmt::format(" {}: the model is not finished.",
+                          stopped() ? "The search was stopped before this trial ended" : "No trial ended in time");
+    }
     return text;
   }
 

@@ -42,16 +42,19 @@ void take_over(TrainArguments& arguments, bool tells) {
              arguments.options.from.string(), name_of(config.problem), option);
 }
 
-// Columns of one label each are several labels.
-void take_label_columns(TrainArguments& arguments, bool tells) {
-  if (arguments.table.label_columns.empty()) return;
+// Columns of one label each, and fields with separators, are several labels.
+void take_several_labels(TrainArguments& arguments, bool tells) {
+  const char* const option = !arguments.table.label_columns.empty()     ? "--label-columns"
+                             : !arguments.table.label_separator.empty() ? "--label-separator"
+                                                                        : nullptr;
+  if (option == nullptr) return;
   if (!arguments.problem_given) {
     arguments.problem_given = true;
     set_flag(arguments, &optim::TrainOptions::multi_label, "multi-label");
-    if (tells) fmt::print(stderr, "--label-columns: trains several labels, as --multi-label 1 does\n");
+    if (tells) fmt::print(stderr, "{}: trains several labels, as --multi-label 1 does\n", option);
   }
   if (arguments.options.multi_label == 0) {
-    throw UsageError("--label-columns: the columns hold several labels; train them with --multi-label 1");
+    throw UsageError(fmt::format("{}: is for several labels a text; train them with --multi-label 1", option));
   }
 }
 
@@ -72,7 +75,7 @@ void choose_measure(TrainArguments& arguments) {
 }  // namespace
 
 void choose_problem(TrainArguments& arguments, nn::DatasetOptions& reading, bool tells) {
-  take_label_columns(arguments, tells);
+  take_several_labels(arguments, tells);
   take_over(arguments, tells);
   optim::TrainOptions flags = arguments.options;
   if (!arguments.extra.empty()) flags.extra_groups = {0};  // the real ones are known when the files are read

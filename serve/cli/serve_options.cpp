@@ -9,7 +9,9 @@
 #include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/state/state.h>
+#include <qing/serve/state/state_check.h>
 #include <qing/serve/tasks/task.h>
+#include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
 namespace {
@@ -42,6 +44,7 @@ void add_serve_options(CLI::App& command, ServeArguments& a) {
                   "State folder: uploaded files, training jobs and the models they make. It is made when it is needed. "
                   "An empty name keeps none")
       ->type_name("FOLDER")
+      ->each([&a](const std::string&) { a.state_given = true; })
       ->default_str("$XDG_STATE_HOME/qing, else ~/.local/state/qing");
   const auto add_count = [&](const char* name, size_t& value, double most, const char* about) {
     command.add_option(name, value, about)->check(number_from(0, most))->capture_default_str();
@@ -82,6 +85,19 @@ void add_serve_options(CLI::App& command, ServeArguments& a) {
   command.add_option("--log-requests", a.request_log.lines, "Request log: one line per request")->capture_default_str();
   add_log_client(command, a.request_log);
   add_limits(&command, a.limits);
+}
+
+std::string choose_state(ServeArguments& arguments) {
+  if (arguments.state.empty()) return {};
+  const State state(arguments.state);
+  try {
+    check_state(state);
+  } catch (const IoError& error) {
+    if (arguments.state_given || state.exists()) throw;
+    arguments.state.clear();
+    return error.what();
+  }
+  return {};
 }
 
 ServerOptions server_options(const ServeArguments& arguments) {

@@ -19,6 +19,7 @@ struct ServeArguments {
   std::string address = "127.0.0.1";
   std::uint16_t port = 8080;
   std::filesystem::path state = default_state();
+  bool state_given = false;  ///< by the command line, the environment or the configuration file
   JobOptions jobs = {.worker = "/proc/self/exe", .limits = {}};
   ClusterArguments clusters = {};
   std::filesystem::path keys = {};
@@ -32,6 +33,9 @@ struct ServeArguments {
 
 /// Adds all options but --config. `arguments` must outlive the command.
 void add_serve_options(CLI::App& command, ServeArguments& arguments);
+/// Empties arguments.state, and returns why, where nobody has given a folder and the default one has no state and
+/// cannot get any, such as in a container whose file system is read-only. Errors of check_state() otherwise.
+std::string choose_state(ServeArguments& arguments);
 ServerOptions server_options(const ServeArguments& arguments);
 /// The registry of the models' folder and of those that jobs made. Nothing is loaded yet. IoError without a model that
 /// comes with qing; DataError as ModelsRoot.

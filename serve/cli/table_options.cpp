@@ -50,9 +50,15 @@ void check_names(const char* option, std::span<const std::string> names) {
 }
 
 void check_label_columns(const TableArguments& arguments, nn::Problem problem) {
-  if (arguments.label_columns.empty() || problem == nn::Problem::multi_label) return;
-  throw UsageError(fmt::format("--label-columns: a {} model has no labels in several columns; give --label-column",
-                               name_of(problem)));
+  if (problem == nn::Problem::multi_label) return;
+  if (!arguments.label_columns.empty()) {
+    throw UsageError(fmt::format("--label-columns: a {} model has no labels in several columns; give --label-column",
+                                 name_of(problem)));
+  }
+  if (!arguments.label_separator.empty()) {
+    throw UsageError(
+        fmt::format("--label-separator: a {} model has no several labels in a field; leave it out", name_of(problem)));
+  }
 }
 
 void add_table_options(CLI::App& command, TableArguments& a, bool labels, const std::string& group) {

@@ -1,6 +1,7 @@
 #include <qing/serve/cli/training_command.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -9,6 +10,7 @@
 #include <unordered_set>
 
 #include <qing/nn/models/task_model.h>
+#include <qing/optim/classifier/replaced_options.h>
 #include <qing/optim/parallel/launch.h>
 #include <qing/optim/training/chunked_batch.h>
 #include <qing/serve/cli/config_file.h>
@@ -40,6 +42,16 @@ void set_chunks(CLI::App& command, TrainingArguments& arguments) {
   throw UsageError(
       "--chunks 0 computes batches as a whole, which several processes cannot. Resume such a training without mpirun, "
       "or begin a new one with --overwrite and --chunks 8");
+}
+
+// The options on the command line that a model to begin with has its own values for.
+std::vector<std::string> replaced_by_model(const CLI::App& command) {
+  std::vector<std::string> given;
+  for (const std::string_view name : optim::kReplacedByModel) {
+    const CLI::Option* option = command.get_option_no_throw(fmt::format("--{}", name));
+    if (option != nullptr && option->count() > 0) given.push_back(option->get_name());
+  }
+  return given;
 }
 
 }  // namespace
@@ -76,9 +88,18 @@ void add_training_options(CLI::App& command, TrainingArguments& a, optim::Option
 }
 
 void read_configs(CLI::App& command, TrainingArguments& a) {
+  // A file that a run has written has these options, too.
+  const std::vector<std::string> replaced = replaced_by_model(command);
   if (!a.config.empty()) read_config(command, a.config);
   const auto recorded = a.resume && !a.out.empty() ? recorded_config(a.out) : std::nullopt;
   if (recorded) read_config(command, *recorded);
+  if (a.resume && !recorded && command.count("--data") == 0) {
+    throw UsageError(fmt::format("--resume: there is no training to resume in {}; check --out", a.out.string()));
+  }
+  if (!a.options.from.empty() && !replaced.empty()) {
+    throw UsageError(fmt::format("{}: the model of --from has its own; leave {} out, or --from",
+                                 fmt::join(replaced, ", "), replaced.size() == 1 ? "it" : "them"));
+  }
   set_chunks(command, a);
   for (const char* option : {"--data", "--out"}) {
     if (command.count(option) == 0) {

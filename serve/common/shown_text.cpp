@@ -1,6 +1,8 @@
 #include "shown_text.h"
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include <qing/nn/text/normalizer.h>
 
@@ -15,6 +17,16 @@ std::string shown_text(std::string text, size_t most) {
   std::ranges::replace_if(
       text, [](char c) { return c == '\n' || c == '\r' || c == '\t'; }, ' ');
   return nn::visible(text) + (cut ? "..." : "");
+}
+
+std::string without_place(std::string text, const std::filesystem::path& place) {
+  const std::string name = place.string();
+  for (const auto& [from, to] : {std::pair(name + ": ", ""), std::pair(name + "/", ""), std::pair(name, "FILE")}) {
+    for (size_t at = 0; (at = text.find(from, at)) != text.npos; at += std::string_view(to).size()) {
+      text.replace(at, from.size(), to);
+    }
+  }
+  return text;
 }
 
 }  // namespace qing::serve

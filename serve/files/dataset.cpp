@@ -13,11 +13,13 @@
 #include <boost/json.hpp>
 
 #include <qing/nn/data/learned_labels.h>
+#include <qing/nn/data/similar_labels.h>
 #include <qing/nn/fingerprint.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/nn/unique_keys.h>
 #include <qing/nn/utf8.h>
 #include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/shown_text.h>
 #include <qing/serve/files/label_kind.h>
 #include <qing/serve/files/length_counter.h>
 #include <qing/serve/files/scripts.h>
@@ -61,14 +63,6 @@ std::map<std::string, std::int64_t> counts_of(const json::value& value) {
   std::map<std::string, std::int64_t> counts;
   for (const auto& [key, count] : value.as_object()) counts.emplace(std::string(key), count.to_number<std::int64_t>());
   return counts;
-}
-
-// What is wrong with a whole file, such as a damaged workbook, without the server's path.
-nn::LineError error_of_file(const DataError& error, const std::filesystem::path& file) {
-  std::string reason = error.what();
-  const std::string place = file.string() + ": ";
-  if (reason.starts_with(place)) reason.erase(0, place.size());
-  return {"", 1, reason};
 }
 
 // Counts the labels of rows into a report.
@@ -123,8 +117,10 @@ DatasetReport examine_dataset(const std::filesystem::path& file) {
   DatasetReport report;
   const auto bad = [&](const nn::LineError& error) {
     if (++report.wrong > static_cast<std::int64_t>(DatasetReport::kErrors)) return;
-    report.errors.push_back({static_cast<std::int64_t>(error.line()), error.reason()});
+    report.errors.push_back({static_cast<std::int64_t>(error.line()), without_place(error.reason(), file)});
   };
+  // What is wrong with the whole file, such as a damaged workbook.
+  const auto unreadable = [&](const DataError& error) { bad(nn::LineError("", 1, without_place(error.what(), file))); };
   const nn::RowOptions reading = look_at_labels(file, report.problem);
   std::optional<nn::LabelledRowReader> reader;
   try {
@@ -133,7 +129,7 @@ DatasetReport examine_dataset(const std::filesystem::path& file) {
     bad(error);
     return report;
   } catch (const DataError& error) {
-    bad(error_of_file(error, file));
+    unreadable(error);
     return report;
   }
   TextRuns runs(file.parent_path());
@@ -152,7 +148,7 @@ DatasetReport examine_dataset(const std::filesystem::path& file) {
           format = reader->format();
         },
         bad);
-  } catch (const DataError& error) { bad(error_of_file(error, file)); }
+  } catch (const DataError& error) { unreadable(error); }
   if (report.rows == 0) {
     if (report.wrong == 0) bad(nn::LineError("", 1, "the file has no rows"));
     return report;
@@ -245,14 +241,19 @@ namespace {
 // in which they were found.
 class FoundLabels {
  public:
-  explicit FoundLabels(const std::vector<std::string>& given) : learns_(given.empty()) {
+  FoundLabels(const std::vector<std::string>& given, nn::Problem problem) : learns_(given.empty()) {
     for (const std::string& label : given) index_of(label);
+    if (problem == nn::Problem::ordinal) ordered_ = given;
   }
 
   std::int32_t find(const nn::LabelledRowReader& reader, const std::string& label) {
     check_label(reader, label);
     if (const auto found = numbers_.find(label); found != numbers_.end()) return found->second;
-    if (!learns_) reader.fail("the label is none of the model's");
+    if (!learns_) {
+      const std::optional<size_t> place = nn::place_of_label(ordered_, label, nn::Problem::ordinal);
+      if (!place) reader.fail("the label is none of the model's");
+      return static_cast<std::int32_t>(*place);
+    }
     if (numbers_.size() == DatasetReport::kLabels) {
       reader.fail(fmt::format("there are already {} different labels", numbers_.size()));
     }
@@ -287,6 +288,7 @@ class FoundLabels {
   }
 
   bool learns_;
+  std::vector<std::string> ordered_;  // given labels that have an order
   std::map<std::string, std::int32_t> numbers_;
 };
 
@@ -308,7 +310,7 @@ void check_columns(const std::filesystem::path& file, const std::vector<std::str
 
 Dataset read_dataset(const std::filesystem::path& file, BadRows bad, nn::DatasetOptions reading) {
   Dataset dataset;
-  FoundLabels found(reading.labels);
+  FoundLabels found(reading.labels, reading.problem);
   nn::LabelledRowReader reader(file, nn::row_options(reading));
   check_columns(file, reader.label_columns(), reading.labels);
   for_each_row(

@@ -18,7 +18,7 @@ constexpr int kRows = 10'000;
 // What the first rows say about the labels.
 struct FirstLabels {
   std::map<std::string, std::int64_t> counts = {};  // of whole fields
-  LabelSetSurvey sets = {};
+  LabelSetSurvey sets{};
   bool numbers = true, fractions = false;
 
   void add(const nn::LabelledRow& row, nn::LabelledFormat format) {

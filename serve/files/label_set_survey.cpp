@@ -7,6 +7,14 @@
 
 namespace qing::serve {
 
+LabelSetSurvey::LabelSetSurvey(char separator) : named_(separator != 0) {
+  if (named_) {
+    readings_.push_back({.separator = separator});
+  } else {
+    for (const char one : nn::kLabelSeparators) readings_.push_back({.separator = one});
+  }
+}
+
 void LabelSetSurvey::add(const nn::LabelledRow& row, nn::LabelledFormat format) {
   constexpr size_t kMostLabels = 1000;
   const bool is_list = row.is_list || format == nn::LabelledFormat::fasttext;
@@ -14,9 +22,8 @@ void LabelSetSurvey::add(const nn::LabelledRow& row, nn::LabelledFormat format) 
     lists_ = true;
     list_example_ = nn::joined_labels(row.labels);
   }
-  for (size_t i = 0; i < nn::kLabelSeparators.size(); ++i) {
-    Reading& reading = readings_[i];
-    const std::vector<std::string> labels = is_list ? row.labels : nn::split_labels(row.label, nn::kLabelSeparators[i]);
+  for (Reading& reading : readings_) {
+    const std::vector<std::string> labels = is_list ? row.labels : nn::split_labels(row.label, reading.separator);
     for (const std::string& label : labels) {
       const auto found = reading.labels.find(label);
       if (found != reading.labels.end()) {
@@ -42,10 +49,10 @@ LabelSets LabelSetSurvey::found(const std::map<std::string, int64_t>& fields, in
   const auto repeats = [](const auto& part) { return part.second > 1; };
   const bool fewer =
       separated && std::ssize(reading.labels) < different && std::ranges::all_of(reading.labels, repeats);
-  if (!lists_ && !fewer && !(separated && nn::looks_like_label_sets(fields))) return {};
+  if (!lists_ && !fewer && !(separated && (named_ || nn::looks_like_label_sets(fields)))) return {};
   return {.labels = reading.labels,
           .sizes = reading.sizes,
-          .separator = separated ? nn::kLabelSeparators[static_cast<size_t>(found - readings_.begin())] : '\0',
+          .separator = separated ? reading.separator : '\0',
           .example = separated ? reading.example : list_example_};
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <qing/nn/data/similar_labels.h>
 #include <qing/nn/fingerprint.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/nn/utf8.h>
@@ -69,6 +70,11 @@ void warn_of_sets(const TableSurvey& one, std::vector<std::string>& warnings) {
 
 void warn_of_labels(const TableSurvey& one, std::vector<std::string>& warnings) {
   if (!one.label_columns.empty()) return warn_of_sets(one, warnings);
+  if (!one.missing_column.empty()) {
+    warnings.push_back(fmt::format("{}: there is no column '{}', which --label-column names; see the list of columns",
+                                   one.file, one.missing_column));
+    return;
+  }
   if (one.label_column.empty()) {
     warnings.push_back(fmt::format("{}: no column of labels was found; name it with --label-column", one.file));
     return;
@@ -84,6 +90,7 @@ void warn_of_labels(const TableSurvey& one, std::vector<std::string>& warnings) 
                                    one.file, one.label_column));
     return;
   }
+  for (const std::string& doubt : nn::doubtful_labels(one.labels)) warnings.push_back(one.file + ": " + doubt);
   warn_of_few(one, one.labels, warnings);
 }
 
@@ -115,7 +122,7 @@ TableSurvey survey_table(const std::filesystem::path& file, const nn::DatasetOpt
   rows.label_separator = '|';  // the survey reads the fields with each
   nn::LabelledRowReader reader(file, rows);
   LengthCounter characters, tokens;
-  LabelSetSurvey sets;
+  LabelSetSurvey sets(options.label_separator);
   std::unordered_map<uint64_t, SeenText> seen;
   while (const std::optional<nn::LabelledRow> row = next_row(reader, counted)) {
     const std::vector<std::string>& fields = reader.table().fields();
@@ -158,6 +165,9 @@ TableSurvey survey_table(const std::filesystem::path& file, const nn::DatasetOpt
   survey.text_column = reader.text_column();
   survey.label_column = reader.label_column();
   survey.label_columns = reader.label_columns();
+  if (survey.label_column.empty() && options.label_column != nn::DatasetOptions{}.label_column) {
+    survey.missing_column = options.label_column;
+  }
   for (const std::string& column : survey.label_columns) survey.sets.labels.try_emplace(column, 0);
   survey.characters = characters.lengths();
   survey.tokens = tokens.lengths();

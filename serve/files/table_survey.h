@@ -35,6 +35,7 @@ struct TableSurvey {
 
   std::string file, written;  ///< the name, and how the table is written: "CSV separated by ';', Windows-1252"
   std::string text_column, label_column;   ///< as found; no label column: empty
+  std::string missing_column;              ///< the label column that the user named and the file lacks
   std::vector<std::string> label_columns;  ///< of one label each; empty without them
   std::vector<ColumnSurvey> columns;
   int64_t rows = 0;                           ///< that can be read, with empty ones

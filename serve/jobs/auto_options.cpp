@@ -8,26 +8,11 @@
 #include <qing/nn/models/classifier_config.h>
 #include <qing/nn/models/sentence_embedding.h>
 #include <qing/optim/classifier/train_options.h>
+#include <qing/serve/runs/training_choice.h>
 
 namespace qing::serve {
 namespace json = boost::json;
 namespace {
-
-struct AutoChoice {
-  std::int64_t epochs, batch;
-  double lr;
-};
-
-// Small sets need more passes, and small batches, to make enough steps.
-AutoChoice choice_for(const Base& base, size_t texts) {
-  const std::int64_t batch = texts < 2'000 ? 16 : texts < 20'000 ? 32 : 64;
-  if (base.width == 0) {
-    return {texts < 1'000 ? 30 : texts < 5'000 ? 15 : texts < 20'000 ? 8 : texts < 100'000 ? 4 : 3, batch, 5e-4};
-  }
-  const std::int64_t epochs = texts < 1'000 ? 10 : texts < 5'000 ? 6 : texts < 50'000 ? 3 : 2;
-  // Wider encoders are trained with lower rates.
-  return {epochs, batch, base.width >= 512 ? 3e-5 : base.width >= 256 ? 1e-4 : 3e-4};
-}
 
 std::string given_text(const json::object& given, std::string_view name) {
   const json::value* values = given.if_contains(name);
@@ -49,7 +34,7 @@ Base look_at_base(const std::filesystem::path& folder) {
 
 AutoOptions auto_options(const Base& base, size_t texts, bool same_labels, nn::Problem problem,
                          const json::object& given, const json::object& hyperparameters) {
-  const AutoChoice choice = choice_for(base, texts);
+  const TrainingChoice choice = training_choice(base.width, texts);
   AutoOptions result;
   const auto whole = [&](std::string_view option, std::string_view hyperparameter, std::int64_t automatic) {
     const std::string text = given_text(given, option);

@@ -11,7 +11,9 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/common/log.h>
+#include <qing/serve/common/shown_text.h>
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/jobs/job_progress.h>
 #include <qing/serve/jobs/job_runner.h>
@@ -69,14 +71,6 @@ bool is_damaged(const fs::path& model) {
   } catch (const DataError&) { return true; }
 }
 
-// The error's text for the owner of a job, without the places of files on the server.
-std::string without_places(std::string text, const State& state, const fs::path& model) {
-  for (const std::string& place : {model.string() + ": ", model.string(), state.folder().string() + "/"}) {
-    for (size_t at = 0; (at = text.find(place, at)) != std::string::npos;) text.erase(at, place.size());
-  }
-  return text;
-}
-
 // Whether the training or its search for settings has made steps since the job was read.
 bool gets_on(JobStore& store, const TrainingJob& before, const SearchProgress& searched_before,
              const SearchProgress& searched) {
@@ -130,7 +124,7 @@ void JobRunner::prepare(Database& database, const TrainingJob& job, const JobLoc
     return settle_failure(database, job, *end);
   }
   const json::object plan = read_object_file(folder.plan());
-  store.validated(job.id, json::serialize(plan.at("hyperparameters")), plan.at("steps").to_number<std::int64_t>(),
+  store.validated(job.id, json_text(plan.at("hyperparameters")), plan.at("steps").to_number<std::int64_t>(),
                   fmt::format("Files validated: {} texts to train on, {} to validate on, {} labels ({})",
                               plan.at("training_texts").to_number<std::int64_t>(),
                               plan.at("validation_texts").to_number<std::int64_t>(),
@@ -309,7 +303,7 @@ void JobRunner::finish(Database& database, TrainingJob job) {
       store.fail(job.id, {"model_damaged", "The files of the trained model are damaged. Train it again.", {}});
       return;
     }
-    const std::string why = without_places(error.what(), *state_, model / "1");
+    const std::string why = without_place(without_place(error.what(), model / "1"), state_->folder());
     return give_up(database, job,
                    {"model_not_served", fmt::format("The trained model cannot be served: {}.", why), {}});
   }
@@ -318,7 +312,7 @@ void JobRunner::finish(Database& database, TrainingJob job) {
     const json::value* tokens = outcome.if_contains("trained_tokens");
     if (tokens == nullptr || !tokens->is_int64()) throw DataError("outcome.json lacks trained_tokens");
     job.trained_tokens = tokens->get_int64();
-    job.outcome = json::serialize(outcome);
+    job.outcome = json_text(outcome);
   } catch (const DataError& error) {
     log_line("error", "job_outcome_not_read", {{"job", job.id}, {"error", error.what()}});
     return give_up(database, job, {"outcome_damaged", "The record of the training's results is damaged.", {}});

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/jobs/json_object_file.h>
 #include <qing/serve/runs/dev_scores.h>
 #include <qing/tensor/files.h>
@@ -32,7 +33,7 @@ JobEvent step_event(const json::object& line, std::int64_t step, std::int64_t st
   event.message = fmt::format("Step {}/{}: training loss={:.4f}", step, steps, number_in(line, "loss"));
   json::object data{{"step", step}, {"total_steps", steps}, {"train_loss", number_in(line, "loss")}};
   for (const char* name : {"epoch", "lr", "tokens_per_second"}) data[name] = line.at(name);
-  event.data = json::serialize(data);
+  event.data = json_text(data);
   return event;
 }
 
@@ -63,7 +64,7 @@ JobEvent evaluation_event(const json::object& line, std::int64_t step, std::int6
   }
   data["best"] = line.at("best");
   event.message = fmt::format("Step {}/{}: validation {}", step, steps, words);
-  event.data = json::serialize(data);
+  event.data = json_text(data);
   return event;
 }
 

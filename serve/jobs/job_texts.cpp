@@ -1,13 +1,16 @@
 #include "job_texts.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <qing/nn/data/similar_labels.h>
 #include <qing/serve/common/json_writer.h>
+#include <qing/serve/common/shown_text.h>
 #include <qing/serve/files/dataset.h>
 #include <qing/serve/jobs/json_object_file.h>
 #include <qing/serve/jobs/task_error.h>
@@ -30,13 +33,10 @@ Dataset read_file_of(const json::object& task, const std::string& field, nn::Dat
   try {
     return read_dataset(text_member_of(task, field), BadRows::kRefuse, std::move(reading));
   } catch (const nn::LineError& error) {
-    refuse(fmt::format("line {}: {}", error.line(), error.reason()), field);
+    refuse(fmt::format("line {}: {}", error.line(), without_place(error.reason(), text_member_of(task, field))), field);
   } catch (const DataError& error) {
     // The owner of the job must not see the file's path on the server.
-    std::string why = error.what();
-    if (const std::string place = text_member_of(task, field) + ": "; why.starts_with(place))
-      why.erase(0, place.size());
-    refuse(why, field);
+    refuse(without_place(error.what(), text_member_of(task, field)), field);
   }
 }
 
@@ -68,15 +68,19 @@ void check_labels(const std::vector<std::string>& labels, nn::Problem problem) {
 }
 
 // The order of ordered labels that were learned.
-std::vector<std::string> ordered(std::vector<std::string> labels) {
+std::vector<std::string> ordered(const std::vector<std::string>& labels) {
   if (!cli::are_numbers(labels)) {
     refuse(
         fmt::format("the labels {} are not all numbers, so their order is unknown; give them from the lowest to the "
                     "highest in labels",
                     fmt::join(labels, ", ")));
   }
-  cli::sort_by_number(labels);
-  return labels;
+  std::map<std::string, std::int64_t> found;
+  for (const std::string& label : labels) found.emplace(label, 0);
+  std::vector<std::string> joined;
+  for (const auto& [label, rows] : nn::join_equal_numbers(found)) joined.push_back(label);
+  cli::sort_by_number(joined);
+  return joined;
 }
 
 // The labels of the model, or those of the file in their order.
@@ -84,7 +88,7 @@ std::vector<std::string> chosen_labels(const std::vector<std::string>& found, co
                                        nn::Problem problem) {
   if (problem == nn::Problem::regression) return base.empty() ? found : base;
   const bool known = std::ranges::all_of(
-      found, [&](const std::string& label) { return std::ranges::find(base, label) != base.end(); });
+      found, [&](const std::string& label) { return nn::place_of_label(base, label, problem).has_value(); });
   if (known && !base.empty()) return base;
   return problem == nn::Problem::ordinal ? ordered(found) : found;
 }

@@ -25,6 +25,14 @@ constexpr std::int64_t kMinute = 60, kDay = 86400;
   throw Refusal(std::move(response), id);
 }
 
+const char* name_of(Scope scope) {
+  switch (scope) {
+    case Scope::kMetrics: return "metrics";
+    case Scope::kAdmin: return "admin";
+    default: return "predict";
+  }
+}
+
 }  // namespace
 
 KeyGuard::KeyGuard(const std::filesystem::path& store, KeyStore::Clock clock)
@@ -132,10 +140,10 @@ std::string KeyGuard::admit(std::string_view key, Scope scope) {
   }
   if (!good || !stored.valid(now)) refuse_unknown(std::move(id));
   if (!stored.scopes.allow(scope)) {
-    throw Refusal(error_response(403, "forbidden",
-                                 "this key lacks the scope of this route; use a key with the scope that it "
-                                 "needs (predict, metrics or admin)"),
-                  std::move(id));
+    throw Refusal(
+        error_response(403, "forbidden",
+                       fmt::format("this key lacks the scope {0}; use a key with the scope {0}", name_of(scope))),
+        std::move(id));
   }
   check_quotas(stored, now);
   ++minutes_[id].used.requests;

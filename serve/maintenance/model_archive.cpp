@@ -93,7 +93,8 @@ class ArchiveReader {
     if (why == EIO || why == EMFILE || why == ENFILE) {
       throw IoError(fmt::format("the archive cannot be read: {}", std::strerror(why)));
     }
-    refuse_archive("is no whole tar or zip archive without a password; a tar may be compressed by gzip");
+    refuse_archive(
+        "cannot be unpacked: it is incomplete, has a password, or is another format; send a tar, a tar.gz or a zip");
   }
 
   void take(archive_entry* entry, std::uint64_t number) {

@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include <qing/optim/classifier/replaced_options.h>
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/jobs/cluster_wishes.h>
 #include <qing/serve/jobs/job_runner.h>
@@ -107,8 +109,9 @@ json::object options_of(const json::object& object, const std::vector<std::strin
                         const JobOptions& server) {
   json::object options;
   for (const auto& [key, value] : object) {
-    const std::string_view name(key.data(), key.size());
+    std::string name(key);
     if (value.is_null() || std::ranges::find(other_members, name) != other_members.end()) continue;
+    std::ranges::replace(name, '-', '_');  // both forms are taken
     try {
       if (name == kSearchOption) {
         options[name] = json::value_from(search_texts(value));
@@ -123,7 +126,7 @@ json::object options_of(const json::object& object, const std::vector<std::strin
         // Refuses the name in the usual words.
         check_members(json::object{{key, value}}, "", {"training_file", "model", "options of qing train"});
       }
-      std::string given = option == nullptr ? std::string(name) : option->option_name();
+      std::string given = option == nullptr ? name : option->option_name();
       std::ranges::replace(given, '_', '-');
       options[given] = json::value_from(option != nullptr     ? option_texts(*option, value)
                                         : is_run_option(name) ? run_option_texts(name, value)
@@ -153,7 +156,7 @@ NewJob read_new_job(const Service& service, const std::string& body, const std::
   json::object options;
   if (all_options) {
     options = options_of(object, known, service.jobs() == nullptr ? JobOptions{} : service.jobs()->options());
-    job.options = json::serialize(options);
+    job.options = json_text(options);
   } else {
     check_members(object, "",
                   {"model", "training_file", "validation_file", "suffix", "seed", "metadata", "hyperparameters",
@@ -170,7 +173,7 @@ NewJob read_new_job(const Service& service, const std::string& body, const std::
   job.validation_file = text_member(object, "validation_file", 64, limits);
   made.suffix = text_member(object, "suffix", 64, limits);
   job.metadata = metadata_of(object, limits);
-  job.hyperparameters = json::serialize(hyperparameters_of(object));
+  job.hyperparameters = json_text(hyperparameters_of(object));
   job.seed = 42;
   if (const json::value* seed = member(object, "seed")) {
     const std::optional<std::int64_t> number = integer_of(*seed);
@@ -187,6 +190,10 @@ NewJob read_new_job(const Service& service, const std::string& body, const std::
       refuse_field("model: has no files to begin with; take another one");
     }
     of_base = model.classifier->problem();
+    for (const std::string_view name : optim::kReplacedByModel) {
+      if (!options.contains(name)) continue;
+      refuse_field(fmt::format("{}: is that of the model to fine-tune; leave it out, or train from \"scratch\"", name));
+    }
   }
   try {
     check_together(options, of_base);

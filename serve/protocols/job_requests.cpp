@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/jobs/job_json.h>
@@ -173,7 +174,7 @@ void list_checkpoints(Service& service, const std::string& id, Routed::Reply rep
       // Several labels and numbers have no accuracy.
       const json::value* accuracy = validation == nullptr ? nullptr : validation->as_object().if_contains("accuracy");
       json.key("full_valid_mean_token_accuracy");
-      json.raw(accuracy == nullptr ? "null" : json::serialize(*accuracy)).end().end();
+      json.raw(accuracy == nullptr ? "null" : json_text(*accuracy)).end().end();
     });
   });
 }

@@ -192,7 +192,8 @@ Registry::Loaded Registry::read_or_note(const std::string& name, std::int64_t ve
     return failure.text();
   };
   try {
-    return {read(name, version), limits_of(name)};
+    const ModelLimits limits = limits_of(name);  // before the log says that the version is loaded
+    return {read(name, version), limits};
   } catch (const IoError& error) { throw UnreadableVersion(note(error)); } catch (const fs::filesystem_error& error) {
     throw UnreadableVersion(note(error));
   } catch (const std::bad_alloc& error) {
@@ -262,6 +263,9 @@ Model Registry::choose(const std::string& name, std::int64_t version) {
   const auto served = now_.models.find(name);
   const std::int64_t before = served == now_.models.end() ? 0 : served->second.version;
   const std::int64_t previous = before == 0 ? 0 : before == version ? served->second.previous : before;
+  if (before != 0 && !loaded.model->can_replace(*served->second.served)) {
+    log_line("warning", "labels_changed", {{"model", name}, {"version", version}, {"before", before}});
+  }
   commit([&](RegistryState& next) {
     next.models[name] = {version, previous, versions.back()};
     const auto trial = next.trials.find(name);

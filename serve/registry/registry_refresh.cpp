@@ -113,8 +113,11 @@ std::optional<Model> Registry::newest(const std::string& name, const Versions& v
   for (const std::int64_t version : order) {
     try {
       Model model{name, version, versions, {}};
+      model.limits = limits_of(name);  // before the log says that the version is loaded
       model.serve(kept_or_read(now_, name, version));
-      model.limits = limits_of(name);
+      if (before != 0 && version != before && !model.served->can_replace(*served->second.served)) {
+        log_line("warning", "labels_changed", {{"model", name}, {"version", version}, {"before", before}});
+      }
       model.loaded = version == before ? served->second.loaded : seconds_now();
       if (version == before) {
         model.previous = served->second.previous;

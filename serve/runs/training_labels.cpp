@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <set>
@@ -12,6 +13,7 @@
 #include <qing/nn/data/label_map.h>
 #include <qing/nn/data/label_sets.h>
 #include <qing/nn/data/learned_labels.h>
+#include <qing/nn/data/similar_labels.h>
 #include <qing/nn/models/classifier_config.h>
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
@@ -88,6 +90,15 @@ std::map<std::string, int64_t> learned(std::span<const fs::path> data, const nn:
   }
 }
 
+// What single labels may be instead.
+std::vector<std::string> doubts_of(const std::map<std::string, int64_t>& counts) {
+  std::vector<std::string> doubts = nn::doubtful_labels(counts);
+  if (const auto example = nn::looks_like_label_sets(counts)) {
+    doubts.push_back(fmt::format("'{}' is taken for one label; if it is several, add --multi-label 1", *example));
+  }
+  return doubts;
+}
+
 std::string counted(const std::vector<std::string>& labels, const std::map<std::string, int64_t>& counts) {
   std::vector<std::string> parts;
   for (const std::string& label : labels) {
@@ -117,17 +128,16 @@ TrainingLabels choose_labels(std::span<const fs::path> data, const nn::DatasetOp
   if (given.empty() && reading.problem == nn::Problem::regression) {
     chosen.labels = of_model.empty() ? std::vector<std::string>{"value"} : of_model;
   } else if (given.empty()) {
-    const std::map<std::string, int64_t> counts = learned(data, reading);
-    const bool all_known = std::ranges::all_of(
-        counts, [&](const auto& entry) { return std::ranges::find(of_model, entry.first) != of_model.end(); });
+    std::map<std::string, int64_t> counts = learned(data, reading);
+    if (reading.problem == nn::Problem::ordinal) counts = nn::join_equal_numbers(counts);
+    const bool all_known = std::ranges::all_of(counts, [&](const auto& entry) {
+      return nn::place_of_label(of_model, entry.first, reading.problem).has_value();
+    });
     if (!all_known || of_model.empty()) check_learned(counts, data.front().string(), reading.problem);
     chosen.labels = all_known && !of_model.empty() ? of_model : ordered(data, reading, counts);
     chosen.told.push_back("labels of the data: " + counted(chosen.labels, counts));
-    const auto example =
-        reading.problem == nn::Problem::single_label ? nn::looks_like_label_sets(counts) : std::nullopt;
-    if (example) {
-      chosen.told.push_back(
-          fmt::format("qing: warning: '{}' is taken for one label; if it is several, add --multi-label 1", *example));
+    if (reading.problem == nn::Problem::single_label) {
+      for (const std::string& doubt : doubts_of(counts)) chosen.told.push_back("qing: warning: " + doubt);
     }
   }
   if (!from.empty()) chosen.told.push_back(about_head(from, of_model, chosen.labels));
@@ -138,7 +148,9 @@ bool are_numbers(std::span<const std::string> labels) {
   return std::ranges::all_of(labels, [](const std::string& label) { return nn::number_of(label).has_value(); });
 }
 
-bool ascend(std::span<const std::string> labels) { return std::ranges::is_sorted(labels, {}, number_in); }
+bool ascend(std::span<const std::string> labels) {
+  return std::ranges::adjacent_find(labels, std::ranges::greater_equal(), number_in) == labels.end();
+}
 
 void sort_by_number(std::vector<std::string>& labels) { std::ranges::stable_sort(labels, {}, number_in); }
 

@@ -24,7 +24,7 @@ TrainingLabels choose_labels(std::span<const std::filesystem::path> data, const 
 
 /// Whether all labels are numbers, so that they have an order by themselves.
 bool are_numbers(std::span<const std::string> labels);
-/// Whether labels that are numbers ascend.
+/// Whether labels that are numbers ascend, so that no two are the same number.
 bool ascend(std::span<const std::string> labels);
 /// Sorts labels that are numbers from the lowest to the highest; equal ones stay as they are.
 void sort_by_number(std::vector<std::string>& labels);

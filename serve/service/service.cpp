@@ -60,10 +60,11 @@ Model Service::any_model(std::string_view name, const std::string& key, std::str
   if (version.empty()) return std::move(*model);
   std::optional<Model> chosen = number ? registry_->find(name, *number) : std::nullopt;
   if (!chosen) {
-    throw Refusal(
-        error_response(404, "unknown_version",
-                       fmt::format("{}: this version is not served; version {} is; an alias keeps another one loaded",
-                                   model->name, model->version)));
+    throw Refusal(error_response(
+        404, "unknown_version",
+        fmt::format("{}: this version does not answer, version {} does. Leave the version out, or let an "
+                    "administrator load it or give it an alias",
+                    model->name, model->version)));
   }
   return std::move(*chosen);
 }

@@ -22,15 +22,15 @@ HttpResponse changed(const std::function<HttpResponse()>& task, size_t retry_aft
   } catch (const ValueError& error) {
     return error_response(422, "unacceptable_change", error.what());
   } catch (const UnreadableVersion& error) {
-    return unavailable("not_readable", fmt::format("nothing has changed; try again later: {}", error.what()),
+    return unavailable("not_readable", fmt::format("{}; nothing has changed. Try again later", error.what()),
                        retry_after_seconds);
   } catch (const DataError& error) {
-    return error_response(422, "not_loaded", std::string("nothing has changed: ") + error.what());
+    return error_response(422, "not_loaded", fmt::format("{}; nothing has changed", error.what()));
   } catch (const IoError& error) {
     log_line("error", "change_not_written", {{"error", error.what()}});
-    return error_response(500, "not_written",
-                          "nothing has changed: the change could not be written, or a folder could not be read; see "
-                          "the server's log");
+    return error_response(
+        500, "not_written",
+        "the server could not read or write its files; nothing has changed. The server's log says why");
   } catch (const std::exception& error) {
     log_line("error", "change_failed", {{"error", error.what()}});
     return error_response(500, "internal", "the change failed; see the server's log");
@@ -75,17 +75,15 @@ void Service::change_models(Routed::Reply reply, ModelChange change) {
   });
 }
 
-// A state that was never used and cannot be made must not keep models from being changed: the operator may not even
-// know of it. A state that exists must have every change.
 void Service::note(const AuditEntry& entry) {
   if (!state_) return;
   try {
     if (!audit_) audit_.emplace(state_->open());
   } catch (const IoError& error) {
-    if (state_->exists()) throw;
-    if (!audit_missing_) log_line("warning", "audit_not_kept", {{"error", error.what()}});
+    // Once, beside the line of each change that is refused.
+    if (!audit_missing_) log_line("error", "audit_not_kept", {{"error", error.what()}});
     audit_missing_ = true;
-    return;
+    throw;
   }
   record(*audit_, entry);
 }

@@ -30,6 +30,9 @@ TEST(LabelSets, ListsOfJsonAndPythonAreSplit) {
 TEST(LabelSets, AreToldFromSingleLabels) {
   EXPECT_EQ(looks_like_label_sets({{"a", 5}, {"b", 5}, {"a;b", 2}}), "a;b");
   EXPECT_FALSE(looks_like_label_sets({{"a", 5}, {"b", 5}}));
+  EXPECT_EQ(looks_like_label_sets({{"", 2}, {"praise", 5}, {"toxic", 5}, {"toxic|threat", 2}}), "toxic|threat")
+      << "one combination is enough";
+  EXPECT_FALSE(looks_like_label_sets({{"Paris, Texas", 5}, {"Paris", 5}})) << "a comma stands within names, too";
   EXPECT_FALSE(looks_like_label_sets({{"drama, crime", 5}, {"comedy", 5}})) << "not fewer names than fields";
 }
 

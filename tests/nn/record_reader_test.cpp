@@ -113,9 +113,10 @@ TEST(RecordReader, NamesPlaceValueAndRemedy) {
       {RecordFormat::jsonl, "\xEF\xBB\xBF", "data:1: the file is empty; it needs a header and rows"},
       {RecordFormat::csv, "\na\n", "data:1: the first line is blank; it must name the columns"},
       {RecordFormat::tsv, "a\tb\n1\t2\n\n1\n",
-       "data:4: 1 fields where the header has 2; a text must hold no separator"},
+       "data:4: 1 field where the header has 2; add the missing fields, or remove the row"},
       {RecordFormat::csv, "a,b\n1,\"2\n3\"\n1,2,3\n",
-       "data:4: 3 fields where the header has 2; a text must hold no separator"},
+       "data:4: 3 fields where the header has 2; put fields that hold the separator in double quotes, or remove the "
+       "row"},
       {RecordFormat::csv, "a\nx\n\"y\nz\n",
        "data:3: a quoted field never ends; close it with a quote (the record has the lines 3 to 4)"},
       {RecordFormat::csv, "a\n\"y\"z\n", "data:2: text after a closing quote; double the quotes inside a quoted field"},

@@ -162,7 +162,7 @@ def _separated():
     trailing = "label,text,,\nx,a,,\n\ny,b,,\n,,,\n"
     yield Messy("trailing.csv", trailing.encode(), [("x", "a"), ("y", "b")], [(5, "the label is empty")])
     uneven = "label,text\nx,a\ny,b,c\nz\nw,d\n"
-    yield Messy("uneven.csv", uneven.encode(), [("x", "a"), ("w", "d")], [(3, "3 fields where the header has 2"), (4, "1 fields")])
+    yield Messy("uneven.csv", uneven.encode(), [("x", "a"), ("w", "d")], [(3, "3 fields where the header has 2"), (4, "1 field")])
     yield Messy("unclosed.csv", b'label,text\nx,a\ny,"b\nz,c\n', [("x", "a")], [(3, "never ends; close it with a quote (the record has the lines 3 to 4)")])
     yield Messy("backslash.csv", b'label,text\nx,"say \\"hi\\""\ny,b\n', [("y", "b")], [(2, "text after a closing quote")])
     yield Messy("nul.csv", b"label,text\nx,a\0b\ny,b\n", [("y", "b")], [(2, "a NUL byte at byte 3")])

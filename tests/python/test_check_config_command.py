@@ -1,5 +1,8 @@
 """`qing check-config`, and what `qing serve` checks before it loads models."""
 
+import json
+import os
+import shutil
 import subprocess
 import time
 
@@ -54,6 +57,35 @@ log-client = "off"
     assert started.returncode == 2
     for number in (2, 3, 4, 6, 7, 8):
         assert f"{config}:{number}: " in started.stderr
+
+
+def test_a_state_that_cannot_be_kept_is_a_fault(qing, serve, models_root, tmp_path):
+    file = write(tmp_path / "file", "x")
+    config = write(tmp_path / "qing.toml", f'port = 70000\nmodels = "{models_root}"\ntexts = 0\nstate = "{file}/x"\n')
+    refused = qing("check-config", config, check=False)
+    lines = [line.removeprefix("qing: error: ") for line in refused.stderr.splitlines() if not line.startswith("{")]
+    assert refused.returncode == 2 and [line.split(":")[1] for line in lines] == ["1", "3", "4"], "in the order of the lines"
+    assert f"{config}:4: state: {file}/x: {file} is no folder" in lines[2]
+    for words in (["--state", f"{file}/x"], ["--config", write(tmp_path / "state.toml", f'state = "{file}/x"\n')]):
+        started = qing("serve", "--port", 0, "--models", models_root, *words, check=False)
+        assert started.returncode == 1 and f"{file} is no folder" in started.stderr, words
+    variable = qing("serve", "--port", 0, "--models", models_root, env={**os.environ, "QING_SERVE_STATE": f"{file}/x"}, check=False)
+    assert variable.returncode == 1 and f"{file} is no folder" in variable.stderr
+
+
+def test_a_default_state_that_cannot_be_made_is_left_out(qing, models_root, tmp_path):
+    root = shutil.copytree(models_root, tmp_path / "models")
+    own = {**os.environ, "XDG_STATE_HOME": str(write(tmp_path / "file", "x"))}
+    command = [qing.binary, "serve", "--port", "0", "--models", str(root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=own) as process:
+        endpoint = process.stdout.readline().split()[-1]
+        loaded, audit = ask(f"{endpoint}/v1/admin/models/emotion_analysis/load", {"version": 1}), ask(f"{endpoint}/v1/admin/audit")
+        process.terminate()
+        log = process.communicate(timeout=30)[1]
+    assert loaded[0] == 200 and audit[0] == 404 and audit[2]["code"] == "no_state"
+    assert [json.loads(line)["event"] for line in log.splitlines()].count("no_state_kept") == 1
+    config = write(tmp_path / "qing.toml", f'models = "{root}"\n')
+    assert "no fault" in qing("check-config", config, env=own).stdout
 
 
 @pytest.mark.parametrize("option, value, words", [("--port", 65536, "[0, 65535]"), ("--port", -1, "[0, 65535]"), ("--texts", 0, "[1, "),

@@ -204,6 +204,20 @@ def test_wrong_usage_exits_with_2(qing, arguments):
     assert result.stderr.startswith("qing: error:")
 
 
+def test_an_unknown_option_is_named_with_the_likest(qing, tiny_data, tmp_path):
+    words = ["train", "--data", tiny_data, "--out", tmp_path / "m"]
+    for given, said in (
+        (["--epoch", 2], "qing train: there is no option --epoch; did you mean --epochs?"),
+        (["--epoch=2", "x"], "qing train: there is no option --epoch; did you mean --epochs?"),
+        (["--quite-another", 2], "qing train: there is no option --quite-another; see qing train --help"),
+        (["more"], "qing train: the argument 'more' has no place; see qing train --help"),
+    ):
+        refused = qing(*words, *given, check=False)
+        assert refused.returncode == 2 and said in refused.stderr, refused.stderr
+    refused = qing("files", "list", "--ulr", "http://127.0.0.1:9", check=False)
+    assert refused.returncode == 2 and "qing files list: there is no option --ulr; did you mean --url?" in refused.stderr
+
+
 # --- the server ---
 
 

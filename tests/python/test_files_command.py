@@ -27,7 +27,7 @@ def test_the_command(qing, server, tmp_path):
     at = ("--url", server.endpoint)
     shown = qing("files", "upload", data, *at).stdout
     assert "status          processed\n" in shown and "labels          negative 1, neutral 1, positive 1\n" in shown
-    assert "line 4: 1 fields where the header has 2" in shown
+    assert "line 4: 1 field where the header has 2" in shown
     made = json.loads(qing("files", "upload", data, "--purpose", "evals", "--json", *at).stdout)
     assert made["filename"] == data.name and made["purpose"] == "evals" and made["rows"] == 3
     listed = [json.loads(line) for line in qing("files", "list", "--json", *at).stdout.splitlines()]
@@ -42,6 +42,16 @@ def test_the_command(qing, server, tmp_path):
     failed = qing("files", "download", made["id"], "--out", tmp_path / "none", *at, check=False)
     assert failed.returncode == 1 and not (tmp_path / "none").exists()
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [data.name, "copy"]
+
+
+def test_an_upload_without_a_usable_row_is_a_failure(qing, server, tmp_path):
+    data = tmp_path / "reviews.parquet"
+    data.write_bytes(b"PAR1" + bytes(100))
+    for more in ((), ("--json",)):
+        told = qing("files", "upload", data, "--url", server.endpoint, *more, check=False)
+        assert told.returncode == 1 and f"{data}: was stored as file-" in told.stderr and "error" in told.stdout
+        assert "is Parquet" in told.stderr and "pandas.read_parquet('FILE').to_csv('FILE.csv'" in told.stderr
+        assert str(tmp_path / "state") not in told.stdout + told.stderr and "upload-" not in told.stdout + told.stderr
 
 
 def test_wrong_use_of_the_command(qing, server, tmp_path):
@@ -65,6 +75,22 @@ def test_keys_come_from_the_environment(qing, serve, models_root, tmp_path):
     assert "HTTP 401" in qing("files", "list", *at, check=False).stderr
     qing("files", "list", *at, "--key", key)
     qing("files", "list", env={**os.environ, "QING_API_KEY": key, "QING_URL": server.endpoint})
+
+
+@pytest.mark.parametrize("command", [["files", "list"], ["files", "show", "file-1"], ["jobs", "list"], ["jobs", "wait", "ftjob-1"], ["models", "list"], ["feedback", "summary"]], ids=" ".join)
+def test_an_option_overrides_the_environment(qing, serve, models_root, tmp_path, command):
+    store, wrong = tmp_path / "keys.db", tmp_path / "wrong.pem"
+    key = qing("keys", "create", "--store", store, "--scopes", "admin,predict").stdout.strip()
+    server = serve("--models", models_root, "--state", tmp_path / "state", "--keys", store)
+    other = {**os.environ, "QING_URL": "http://127.0.0.1:9", "QING_API_KEY": "sk-wrong"}
+    asked = qing(*command, "--url", server.endpoint, "--key", key, env=other, check=False)
+    assert asked.returncode == 0 or "HTTP 404" in asked.stderr, asked.stderr
+    refused = qing(*command, "--url", "127.0.0.1:18992", env={**other, "QING_URL": server.endpoint}, check=False)
+    assert refused.returncode == 2 and "--url" in refused.stderr
+    authority = qing(*command, "--url", "https://127.0.0.1:9", "--certificate-authority", wrong, check=False,
+                     env={**other, "QING_CERTIFICATE_AUTHORITY": "/dev/null"})  # fmt: skip
+    assert authority.returncode == 1 and str(wrong) in authority.stderr
+    assert qing("info", env={**os.environ, "QING_SERVE_PORT": "none"}).returncode == 0
 
 
 def test_the_sdk(server, tmp_path):

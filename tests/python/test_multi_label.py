@@ -197,7 +197,7 @@ def test_training_goes_on_from_a_multi_label_model_and_is_compared(qing, files, 
         (["--balance", 1], 2, "--balance does not fit multi-label training; --positive-weight"),
         (["--consistency", 1], 2, "--consistency does not fit"),
         (["--best", "accuracy"], 2, "choose one of micro_f1, macro_f1, subset_accuracy, loss"),
-        (["--ordinal", 1], 2, "exclude each other"),
+        (["--ordinal", 1], 2, "different kinds of training"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(qing, files, tmp_path, more, code, what):

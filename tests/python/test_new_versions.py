@@ -81,6 +81,18 @@ def test_a_version_that_cannot_be_kept_is_not_listed(models_root, model_dir, fai
     assert answered_by(url) == "1" and not (state / f"models/{MODEL}/2").exists()
 
 
+def test_no_error_names_a_place_on_the_server(running, model_dir):
+    server, state = running
+    files = files_of(model_dir)
+    for change in ({"config.json": b"{"}, {"model.safetensors": b"x"}, {"tokenizer.json": b"[]", "vocab.txt": b""}):
+        status, _, refused = upload(server.endpoint, tar_of({**files, **change}))
+        assert status == 422 and refused["error"].endswith("; nothing has changed"), refused
+        assert str(state) not in refused["error"] and "unpacked-" not in refused["error"], refused
+    del files["model.safetensors"]
+    status, _, refused = upload(server.endpoint, tar_of(files))
+    assert status == 422 and str(state) not in refused["error"], refused
+
+
 def test_versions_come_in_every_form_and_answer_when_asked_to(running, model_dir):
     server, state = running
     url, files = server.endpoint, files_of(model_dir)

@@ -284,3 +284,47 @@ def test_data_warns_of_what_cannot_be_trained_on(qing, tmp_path):
 
 
 
+
+
+def test_one_combination_of_labels_is_enough(qing, tmp_path):
+    data = tmp_path / "d.csv"
+    labels = ["praise", "toxic", "toxic|threat", ""] * 15
+    data.write_text("text,label\n" + "".join(f"text {i},{label}\n" for i, label in enumerate(labels)))
+    assert "train with --multi-label 1" in qing("data", data).stdout
+    refused = qing("train", "--data", data, "--out", tmp_path / "m", check=False)
+    assert refused.returncode == 1 and "'toxic|threat': --multi-label 1 learns any number of labels" in refused.stderr
+    data.write_text(data.read_text().replace("|", "/"))
+    assert "several labels" not in qing("data", data).stdout
+    seen = json.loads(qing("data", data, "--label-separator", "/", "--json").stdout)
+    assert seen["files"][0]["label_sets"]["separator"] == "/" and seen["files"][0]["label_sets"]["labels"]["threat"] == 15
+    assert any("--multi-label 1 --label-separator '/'" in warning for warning in seen["warnings"])
+    words = ["train", "--data", data, "--label-separator", "/", "--layers", 1, "--width", 32, "--max-steps", 1, "--out", tmp_path / "m"]
+    assert "--label-separator: trains several labels, as --multi-label 1 does" in qing(*words).stderr
+    refused = qing(*words, "--multi-label", 0, "--overwrite", check=False)
+    assert refused.returncode == 2 and "--label-separator: is for several labels a text" in refused.stderr
+    single = qing("eval", "--data", data, "--label-separator", "/", check=False)
+    assert single.returncode == 2 and "--label-separator: a single_label_classification model" in single.stderr
+
+
+def test_blanks_around_names_of_a_header_do_not_count(qing, tmp_path):
+    data = tmp_path / "d.csv"
+    data.write_text(" Text , Label \ngood,positive\nbad,negative\n")
+    assert "Text (text)" in qing("data", data).stdout and "Label (label)" in qing("data", data).stdout
+    inline = tmp_path / "d.xlsx"
+    rows = [(" Text ", "Label "), ("good", "positive"), ("bad", "negative")]
+    inline.write_bytes(workbook({"Sheet1": ("visible", inline_rows(rows))}))
+    assert "Text (text)" in qing("data", inline).stdout
+
+
+def test_a_column_that_is_named_wrongly_is_told(qing, tmp_path):
+    data = tmp_path / "messy.csv"
+    data.write_text("Review,stars\ngood,5\nbad,1\n")
+    for command in (["data", data], ["train", "--data", data, "--out", tmp_path / "m", "--regression", 1]):
+        told = qing(*command, "--label-column", "Review", check=False)
+        assert told.returncode == 1 and "the column 'Review' cannot hold both the texts and the labels" in told.stderr, told.stderr
+        assert "--text-column" in told.stderr and "--label-column" in told.stderr
+    assert "there is no column 'Stars2', which --label-column names" in qing("data", data, "--label-column", "Stars2").stdout
+    told = qing("train", "--data", data, "--out", tmp_path / "m", "--label-column", "Stars2", check=False)
+    assert "no column 'Stars2' in the header, which has: 'Review', 'stars'; name the column with --label-column" in told.stderr
+    told = qing("train", "--data", data, "--out", tmp_path / "m", "--text-column", "words", check=False)
+    assert "name the column with --text-column" in told.stderr

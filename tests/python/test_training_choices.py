@@ -3,6 +3,7 @@ more epochs after the end."""
 
 import json
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -189,6 +190,63 @@ def test_the_shipped_model_goes_on(qing, tiny_data, stars, tmp_path):
     # Its n-grams go with its head, and new ones may stand beside the new head.
     result = qing("train", "--from", "shipped", "--data", stars, "--out", tmp_path / "n", "--ngrams", 2, *small)
     assert "a new classification head begins" in result.stderr and len(labels_of(tmp_path / "n")) == 5
+
+
+def test_a_model_to_begin_with_has_its_own_sizes(qing, tiny_data, model_dir, tmp_path):
+    words = ["train", "--data", tiny_data, "--out", tmp_path / "m", "--max-steps", 1]
+    refused = qing(*words, "--from", model_dir, "--width", 64, "--vocab", 500, check=False)
+    assert refused.returncode == 2 and "--width, --vocab: the model of --from has its own; leave them out, or --from" in refused.stderr
+    qing(*words, "--from", model_dir)
+    qing("train", "--config", tmp_path / "m/run/config.toml", "--out", tmp_path / "again")  # a run's file has these options, too
+    nothing = qing("train", "--resume", "--out", tmp_path / "nope", check=False)
+    assert nothing.returncode == 2 and f"--resume: there is no training to resume in {tmp_path}/nope" in nothing.stderr
+
+
+# --- a model that has learned nothing, and labels that are probably one ---
+
+
+def easy(path, count, seed):
+    return write_tsv(path, synthetic_rows(count, seed=seed))
+
+
+def test_a_model_that_only_guesses_is_told(qing, tmp_path):
+    data, dev = easy(tmp_path / "tr.tsv", 300, 1), easy(tmp_path / "dev.tsv", 90, 2)
+    told = qing("train", "--data", data, "--dev", dev, "--out", tmp_path / "m").stderr
+    assert re.search(r"qing: warning: macro-recall 0\.\d{4} on 90 dev texts is no better than guessing \(0\.3333\)", told), told
+    assert "The training made 5 steps; try again with --epochs 30 --batch 16" in told
+    told = qing("train", "--data", data, "--dev", dev, "--out", tmp_path / "n", "--epochs", 30, "--batch", 16).stderr
+    assert "guessing" not in told
+
+
+@pytest.mark.parametrize("kind, words", [("--ordinal", "quadratic weighted kappa"), ("--regression", "Pearson's correlation")])
+def test_guesses_of_other_kinds_are_told(qing, tmp_path, kind, words):
+    rows = [(str(i % 5), text) for i, (_, text) in enumerate(synthetic_rows(300, seed=3))]  # numbers without a meaning
+    data, dev = write_tsv(tmp_path / "tr.tsv", rows), write_tsv(tmp_path / "dev.tsv", rows[:90][::-1])
+    told = qing("train", "--data", data, "--dev", dev, "--out", tmp_path / "m", kind, 1, "--max-steps", 1, "--lr", 1e-12).stderr
+    assert words in told and "on 90 dev texts is no better than guessing (0.0000)" in told, told
+
+
+def test_labels_that_are_probably_one_are_told(qing, tmp_path):
+    rows = [(label, f"{label} text {i}") for i, label in enumerate(["1", "1.0", "2", "NEG", "neg", "nan"] * 12)]
+    data = write_tsv(tmp_path / "d.tsv", rows)
+    seen = qing("data", data).stdout
+    trained = qing(*small_training(data, tmp_path / "m", "--max-steps", 1)).stderr
+    for words in ("the labels '1', '1.0' are the same number and are learned as 2 labels; join them with --map 1.0=1", "--map NEG=neg",
+                  "the label 'nan' of 12 rows"):  # fmt: skip
+        assert words in seen and words in trained, words
+    joined = qing(*small_training(data, tmp_path / "n", "--max-steps", 1, "--map", "1.0=1", "--map", "NEG=neg"))
+    assert "same number" not in joined.stderr and labels_of(tmp_path / "n") == ["1", "2", "nan", "neg"]
+
+
+def test_of_ordered_labels_equal_numbers_are_one(qing, tmp_path):
+    rows = [(label, f"text {label[0]} {i}") for i, label in enumerate(["1", "1.0", "2.0", "3"] * 20)]
+    data = write_tsv(tmp_path / "d.tsv", rows)
+    dev = write_tsv(tmp_path / "dev.tsv", [("1.00", "text 1"), ("2", "text 2"), ("3.0", "text 3")])
+    told = qing(*small_training(data, tmp_path / "m", "--dev", dev, "--ordinal", 1, "--max-steps", 1)).stderr
+    assert "labels of the data: 1 (40), 2.0 (20), 3 (20)" in told and labels_of(tmp_path / "m") == ["1", "2.0", "3"]
+    assert json.loads(qing("eval", "--model", tmp_path / "m", "--data", dev, "--json").stdout)["examples"] == 3
+    refused = qing(*small_training(data, tmp_path / "n", "--ordinal", 1, "--labels", "1,1.0,2,3"), check=False)
+    assert refused.returncode == 2 and "must ascend" in refused.stderr
 
 
 # --- the best model, and more epochs ---

@@ -5,6 +5,7 @@
 
 #include <qing/serve/state/audit.h>
 #include <qing/serve/state/state.h>
+#include <qing/serve/state/state_check.h>
 #include <qing/tensor/errors.h>
 
 #include "../nn/temp_folder.h"
@@ -39,6 +40,18 @@ TEST(State, AnotherDatabaseIsRefused) {
 }
 
 TEST(State, AFolderThatCannotBeMadeIsAnIoError) { EXPECT_THROW(State("/proc/none/state").open(), IoError); }
+
+TEST(State, IsCheckedWithoutBeingMade) {
+  const test::TempFolder temp;
+  const State state(temp.path() / "deep/state");
+  check_state(state);
+  EXPECT_FALSE(fs::exists(temp.path() / "deep"));
+  temp.write("file", "x");
+  EXPECT_THROW(check_state(State(temp.path() / "file")), IoError);
+  EXPECT_THROW(check_state(State(temp.path() / "file/state")), IoError);
+  state.open().run("PRAGMA user_version = 1000");
+  EXPECT_THROW(check_state(state), DataError);
+}
 
 TEST(Audit, IsWrittenWithTheChangeOrNotAtAll) {
   const test::TempFolder temp;

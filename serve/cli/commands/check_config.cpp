@@ -30,6 +30,12 @@ class ConfigCheck {
 
   // Each aspect of the server is checked alone, so that all faults are told at once. Nothing listens.
   void check_server() {
+    try {
+      choose_state(arguments_);
+    } catch (const std::exception& error) {
+      add({"state"}, error.what());
+      arguments_.state = fs::current_path();  // so that this fault is not one of the other keys, too
+    }
     const ServerOptions all = server_options(arguments_);
     check({"keys", "address", "allow-no-keys"}, [&](ServerOptions& options) {
       options.address = all.address;
@@ -65,7 +71,8 @@ class ConfigCheck {
   }
 
   size_t keys() const { return entries_.size(); }
-  std::string faults() const {
+  std::string faults() {
+    std::ranges::stable_sort(faults_, {}, &ConfigFault::line);
     std::string all;
     for (const ConfigFault& fault : faults_) all += (all.empty() ? "" : "\n") + fault.text(file_);
     return all;

@@ -14,6 +14,7 @@
 #include <qing/serve/cli/client_options.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/common/characters.h>
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/files/upload.h>
@@ -37,7 +38,7 @@ std::string counts(const json::object& object, std::string_view name) {
   if (value == nullptr || !value->is_object()) return "-";
   std::vector<std::string> all;
   for (const auto& [key, count] : value->get_object())
-    all.push_back(fmt::format("{} {}", std::string(key), json::serialize(count)));
+    all.push_back(fmt::format("{} {}", std::string(key), json_text(count)));
   return fmt::format("{}", fmt::join(all, ", "));
 }
 
@@ -69,8 +70,12 @@ std::string path_of(const FilesArguments& a) {
 
 void run_upload(const FilesArguments& a) {
   const std::string answer = client_of(a.client).upload_file(a.file, a.purpose);
-  if (a.json) return print_line(answer);
-  print_file(object_of("qing files", answer));
+  const json::object file = object_of("qing files", answer);
+  a.json ? print_line(answer) : print_file(file);
+  if (text_of(file, "status") != "error") return;
+  flush_output();
+  throw DataError(fmt::format("{}: was stored as {}, but has no usable row: {}", a.file.string(), text_of(file, "id"),
+                              text_of(file, "status_details")));
 }
 
 void run_list(const FilesArguments& a) {
@@ -88,7 +93,7 @@ void run_list(const FilesArguments& a) {
     for (const json::value& entry : data->get_array()) {
       const json::object& file = entry.as_object();
       after = text_of(file, "id");
-      print_line(a.json ? json::serialize(file)
+      print_line(a.json ? json_text(file)
                         : fmt::format("{:<29}  {:<20}  {:>12}  {:<9}  {:<10}  {}", after, moment_of(file, "created_at"),
                                       text_of(file, "bytes"), text_of(file, "status"), text_of(file, "purpose"),
                                       text_of(file, "filename")));

@@ -8,6 +8,7 @@
 
 #include <qing/nn/unique_keys.h>
 #include <qing/serve/cli/command_line.h>
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/version.h>
@@ -41,10 +42,10 @@ void run_info(const std::filesystem::path& model, bool as_json) {
                   isa, num_threads(), cpu_name(), cpus);
   if (!model.empty()) {
     const boost::json::object config = config_of(model);
-    json.member("model", model.string()).key("config").raw(boost::json::serialize(config));
+    json.member("model", model.string()).key("config").raw(json_text(config));
     text += "\nmodel    " + model.string();
     for (const auto& member : config) {
-      text += fmt::format("\n  {} = {}", std::string_view(member.key()), boost::json::serialize(member.value()));
+      text += fmt::format("\n  {} = {}", std::string_view(member.key()), json_text(member.value()));
     }
   }
   json.end();

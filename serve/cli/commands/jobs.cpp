@@ -15,7 +15,9 @@
 #include <qing/serve/cli/client_options.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/number_from.h>
+#include <qing/serve/cli/server_lost.h>
 #include <qing/serve/common/characters.h>
+#include <qing/serve/common/json_text.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/tensor/errors.h>
@@ -31,6 +33,7 @@ struct JobsArguments {
   std::vector<std::string> options;  ///< NAME=VALUE
   std::string runner, partition;     ///< empty: the server's
   int64_t ranks = 0, minutes = 0;    ///< of a cluster; 0: the server's
+  int64_t patience = 300;            ///< seconds without the server
   bool json = false;
 };
 
@@ -43,7 +46,7 @@ std::string steps_of(const json::object& job) {
 }
 
 void print_job(const json::object& job, bool as_json) {
-  if (as_json) return print_line(json::serialize(job));
+  if (as_json) return print_line(json_text(job));
   for (const char* name : {"id", "status", "model", "fine_tuned_model", "training_file", "validation_file", "seed",
                            "hyperparameters", "options", "metadata", "trained_tokens", "result_files"}) {
     print_line(fmt::format("{:<16} {}", name, text_of(job, name)));
@@ -128,7 +131,7 @@ void run_jobs_list(const JobsArguments& a) {
   constexpr const char* kRow = "{:<31} {:<16} {:<21} {:>13}  {:<20} {}";
   if (!a.json) print_line(fmt::format(fmt::runtime(kRow), "id", "status", "created", "steps", "model", "result"));
   for_each(client_of(a.client), "/v1/jobs", [&](const json::object& job) {
-    print_line(a.json ? json::serialize(job)
+    print_line(a.json ? json_text(job)
                       : fmt::format(fmt::runtime(kRow), text_of(job, "id"), text_of(job, "status"),
                                     moment_of(job, "created_at"), steps_of(job), text_of(job, "model"),
                                     text_of(job, "fine_tuned_model")));
@@ -149,9 +152,34 @@ void run_events(const JobsArguments& a) {
   std::vector<json::object> events;
   for_each(client_of(a.client), path_of(a) + "/events", [&](const json::object& event) { events.push_back(event); });
   for (auto event = events.rbegin(); event != events.rend(); ++event) {
-    print_line(a.json ? json::serialize(*event)
+    print_line(a.json ? json_text(*event)
                       : fmt::format("{}  {:<5}  {}", moment_of(*event, "created_at"), text_of(*event, "level"),
                                     text_of(*event, "message")));
+  }
+}
+
+// Whether the server may answer again soon: it cannot be reached, or it starts, stops or has too much to do.
+bool may_return(const ServiceError& error) {
+  return error.status() == 429 || (error.status() >= 502 && error.status() <= 504);
+}
+
+// Asks for the job. A server that has answered before may be away for --patience seconds, such as for a restart.
+std::string ask_patiently(const Client& client, const JobsArguments& a, bool answered_before) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + std::chrono::seconds(answered_before ? a.patience : 0);
+  for (bool told = false;; told = true) {
+    std::string reason;
+    try {
+      return client.request("GET", path_of(a));
+    } catch (const ServiceError& error) {
+      if (!may_return(error)) throw;
+      reason = error.what();
+    } catch (const IoError& error) { reason = error.what(); }
+    if (Clock::now() >= end) {
+      throw ServerLost(fmt::format("{}. The job may still run: qing jobs wait {} goes on waiting", reason, a.id));
+    }
+    if (!told) fmt::print(stderr, "{}; asking again for {} s\n", reason, a.patience);
+    std::this_thread::sleep_for(kAskTime);
   }
 }
 
@@ -159,7 +187,7 @@ void run_wait(const JobsArguments& a) {
   const Client client = client_of(a.client);
   std::string before;
   for (;;) {
-    const json::object job = object_of("qing jobs", client.request("GET", path_of(a)));
+    const json::object job = object_of("qing jobs", ask_patiently(client, a, !before.empty()));
     const std::string status = text_of(job, "status"), line = fmt::format("{}  step {}", status, steps_of(job));
     if (line != before) fmt::print(stderr, "{}\n", line);
     before = line;
@@ -214,7 +242,12 @@ void add_jobs(CommandLine& line) {
   add("pause", "Stop a job at a checkpoint", [](const JobsArguments& b) { change(b, "pause"); });
   add("resume", "Go on with a paused job", [](const JobsArguments& b) { change(b, "resume"); });
   add("events", "Show what happened to a job", run_events);
-  add("wait", "Wait for the end of a job", run_wait);
+  CLI::App* wait = add("wait", "Wait for the end of a job", run_wait);
+  wait->add_option("--patience", a->patience,
+                   "Time in seconds that a server which has answered may be away, such as for a restart")
+      ->capture_default_str()
+      ->check(number_from(0, 1e6));
+  wait->footer("Exit codes: 0 the job succeeded, 1 it failed, was cancelled or is paused, 3 the server was lost.");
 }
 
 }  // namespace qing::serve::cli

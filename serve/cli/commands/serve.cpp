@@ -15,6 +15,7 @@
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/serve_options.h>
+#include <qing/serve/common/log.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/maintenance/leftovers.h>
 #include <qing/serve/server.h>
@@ -40,7 +41,7 @@ int wait_for_signal(const sigset_t& signals) {
 }
 
 // Serves until SIGINT or SIGTERM, then drains. SIGHUP reads the certificate again and looks for new models.
-void run_serve(const ServeArguments& arguments) {
+void run_serve(ServeArguments& arguments) {
   // The signals are blocked before any thread starts. All threads inherit that, and only wait_for_signal() receives
   // them.
   sigset_t stop_signals, old_signals;
@@ -50,6 +51,9 @@ void run_serve(const ServeArguments& arguments) {
   sigaddset(&stop_signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &stop_signals, &old_signals);
 
+  if (const std::string reason = choose_state(arguments); !reason.empty()) {
+    log_line("warning", "no_state_kept", {{"error", reason}});
+  }
   // Keys, certificates and the rest are checked before the models, which may take long to load.
   const std::shared_ptr<Registry> registry = registry_of(arguments);
   Server server(server_options(arguments), registry);

@@ -34,11 +34,13 @@
 #include <qing/serve/runs/calibrate.h>
 #include <qing/serve/runs/data_files.h>
 #include <qing/serve/runs/evaluation.h>
+#include <qing/serve/runs/guessing.h>
 #include <qing/serve/runs/held_out.h>
 #include <qing/serve/runs/metrics_log.h>
 #include <qing/serve/runs/run_directory.h>
 #include <qing/serve/runs/shard_files.h>
 #include <qing/serve/runs/teacher_files.h>
+#include <qing/serve/runs/training_choice.h>
 #include <qing/serve/runs/training_labels.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -131,6 +133,24 @@ void say_calibration(const Calibration& calibration) {
              calibration.texts, calibration.wrong);
   const std::string warning = calibration_warning(calibration);
   if (!warning.empty()) fmt::print(stderr, "qing: warning: {}\n", warning);
+}
+
+// Warns of a model that has learned nothing, and says what usually helps.
+void warn_of_guessing(const TrainArguments& arguments, const Metrics& metrics, const TrainingTexts& texts,
+                      int64_t steps) {
+  const std::string guessing = no_better_than_guessing(metrics, arguments.options.problem(), texts.dev);
+  if (guessing.empty()) return;
+  const int64_t width = arguments.options.from.empty()
+                            ? 0
+                            : nn::ClassifierConfig::load(arguments.out / nn::kConfigFile).encoder.hidden_size;
+  const TrainingChoice choice = training_choice(width, texts.count());
+  std::string more;
+  if (choice.epochs > arguments.options.epochs) more += fmt::format(" --epochs {}", choice.epochs);
+  if (choice.batch < arguments.options.batch) more += fmt::format(" --batch {}", choice.batch);
+  fmt::print(stderr, "qing: warning: {}. The training made {} {}; {}\n", guessing, steps, steps == 1 ? "step" : "steps",
+             arguments.options.max_steps > 0 ? "try again with more --max-steps"
+             : more.empty()                  ? "look at the labels with qing data, or try another --lr"
+                                             : "try again with" + more);
 }
 
 // Returns the calibration of the model.
@@ -248,6 +268,7 @@ void run_train(TrainArguments& arguments, optim::Communicator* ranks) {
     if (calibration.texts == 0) return;
     json.member("calibration_temperature", calibration.temperature).member("calibration_texts", calibration.texts);
   });
+  if (!result.interrupted) warn_of_guessing(arguments, metrics, texts, result.steps);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include <qing/serve/common/draft.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/log.h>
+#include <qing/serve/common/shown_text.h>
 #include <qing/serve/files/upload.h>
 #include <qing/serve/maintenance/leftovers.h>
 #include <qing/serve/maintenance/model_archive.h>
@@ -107,9 +108,9 @@ HttpResponse place(Registry& registry, NewUpload& upload) {
   upload.archive.reset();
   try {
     registry.check(unpacked.folder);
-  } catch (const UnreadableVersion& error) {
-    // The archive lacks a file, because what it has was written just now.
-    throw DamagedVersion(error.what());
+  } catch (const Error& error) {
+    // A file that cannot be read is one that the archive lacks, because what it has was written just now.
+    throw DamagedVersion(without_place(error.what(), unpacked.folder));
   }
   if (!is_there(unpacked.folder / kManifestFile)) write_manifest(unpacked.folder);
   NewVersion version(unpacked.folder, state.models(), name, next_version(registry, name, served));

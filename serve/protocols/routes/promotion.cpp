@@ -12,6 +12,7 @@
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/log.h>
 #include <qing/serve/common/sha256.h>
+#include <qing/serve/common/shown_text.h>
 #include <qing/serve/files/file_store.h>
 #include <qing/serve/maintenance/kind_comparison.h>
 #include <qing/serve/maintenance/promotion_store.h>
@@ -149,14 +150,23 @@ ChosenSet evaluation_set(const Service& service, Database& database, const Propo
   return {std::move(set), std::move(file), fresh};
 }
 
+Dataset evaluation_rows(const std::filesystem::path& file, nn::DatasetOptions reading) {
+  try {
+    return read_dataset(file, BadRows::kRefuse, std::move(reading));
+  } catch (const nn::LineError& error) {
+    refuse_field(fmt::format("rule.evaluation: line {}: {}", error.line(), without_place(error.reason(), file)));
+  } catch (const DataError& error) {
+    refuse_field(fmt::format("rule.evaluation: {}", without_place(error.what(), file)));
+  }
+}
+
 // Compares both versions by the measures of their kind. Returns the reasons against the newer one and the comparison as
 // JSON.
 KindComparison compare(const Service& service, Database& database, const Proposal& proposal, const Model& before,
                        const Model& after) {
   const ChosenSet chosen = evaluation_set(service, database, proposal);
   const nn::Problem problem = before.classifier->problem();
-  const Dataset rows =
-      read_dataset(chosen.file, BadRows::kRefuse, {.labels = before.classifier->labels(), .problem = problem});
+  const Dataset rows = evaluation_rows(chosen.file, {.labels = before.classifier->labels(), .problem = problem});
   KindComparison comparison;
   if (problem == nn::Problem::multi_label || problem == nn::Problem::regression) {
     comparison = compare_kinds(rows.examples, *before.classifier, *after.classifier);
