@@ -375,6 +375,7 @@ def test_numbers_are_not_explained_and_have_no_labels(page, server, files, tmp_p
     page.run("document.getElementById('explain').checked = true")
     predicted = answered(page, "regression", explain=True)
     assert page.run("return document.getElementById('explain-field').hidden")
+    assert [ask(f"{server.endpoint}/v1/models/{kind}")[2]["explains"] for kind in KINDS] == [True, True, False]
     assert page.text("#gives") == "It gives a text a number." and texts_of(page, "#about li") == []
     assert texts_of(page, "#history button span:first-child") == [str(round(one["value"])) for one in predicted]
     assert "print(emotion.value)" in page.text("#python")
