@@ -62,7 +62,7 @@ def answered(page, kind, explain=False):
     page.run("document.getElementById('explain').checked = arguments[1]; document.getElementById('texts').value = arguments[0]",
              "\n".join(TEXTS[kind]), explain)  # fmt: skip
     page.run("document.getElementById('send').click()")
-    page.wait(f"document.querySelectorAll('#results > li').length === {len(TEXTS[kind])} && !document.getElementById('send').disabled")
+    page.wait(f"document.querySelectorAll('#results > li').length === {len(TEXTS[kind])} && !document.getElementById('send').ariaDisabled")
     return page.run("return shown.map(({ sides }) => sides[0].prediction)")
 
 
@@ -234,7 +234,7 @@ def started(page, server):
     """Starts the training and returns what the page has sent, with the job as the service knows it."""
     before = page.run("window.bodies.length = 0; return document.querySelectorAll('#jobs > li[id]').length")
     page.run("document.getElementById('job-send').click()")
-    page.wait(f"document.querySelectorAll('#jobs > li[id]').length === {before + 1} && !document.getElementById('job-send').disabled")
+    page.wait(f"document.querySelectorAll('#jobs > li[id]').length === {before + 1} && !document.getElementById('job-send').ariaDisabled")
     (body,) = page.run("return window.bodies")
     job = page.run("return document.querySelector('#jobs > li[id]').id")
     return asked_options(body), lambda: ask(f"{server.endpoint}/v1/jobs/{job}")[2]
