@@ -84,7 +84,7 @@ async function request(path, { method, body, signal, accept } = {}) {
   }
 }
 async function jsonOf(response) {
-  const answer = await response.json().catch(() => null);
+  const answer = await response.json().catch(error => { if (error.name === 'AbortError') throw error; });
   if (!answer) throw new Error(t('strange')(response.status));
   return answer;
 }

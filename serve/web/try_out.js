@@ -250,7 +250,7 @@ async function sendTexts() {
 // Puts texts in front of the history. A text that is there already moves.
 function remember(results) {
   const made = results.map(({ text, sides: [{ prediction }] }) => ({ text, labels: labelsSaid(prediction), ...(problemOf(prediction) === 'regression' && { number: shownNumber(prediction.value) }) }));
-  history = [...new Map([...made, ...history].reverse().map(each => [each.text, each])).values()].reverse().slice(0, 50);
+  history = [...made, ...history].filter(({ text }, i, all) => all.findIndex(each => each.text === text) === i).slice(0, 50);
   stored('history', JSON.stringify(history));
   showHistory();
 }

@@ -385,7 +385,7 @@ def test_numbers_are_not_explained_and_have_no_labels(page, server, files, tmp_p
     assert texts_of(page, "#rows th:not(:first-child)") == ["#", "text", "Number"]
     assert page.run("return document.getElementById('explain-rows').hidden")
     rows = list(csv.reader(io.StringIO(saved(page, tmp_path).read_text(encoding="utf-8-sig"))))
-    assert rows[0] == ["text", "label", "predicted"] and len(rows) == 151
+    assert rows[0] == ["text", "label", "value"] and len(rows) == 151
     errors = np.array([float(row[2]) - float(row[1]) for row in rows[1:]])
     assert np.abs(errors).mean() < 300
 
@@ -430,7 +430,7 @@ def test_a_comparison_shows_the_measures_of_the_kind(page, server, files, kind, 
     assert rows == measures + [group] * (group is not None)
     heads = page.run("return [...document.querySelectorAll('#promotion th')].map(e => e.textContent)")
     assert heads[:4] == ["Measure", "Texts", "Before", "After"] and ("Correct before" in heads) == (kind == "ordinal")
-    names = page.run("return [...document.querySelectorAll('#models tbody tr')].map(r => [r.children[0].textContent, r.children[2].textContent])")
+    names = page.run("return [...document.querySelectorAll('#models tbody tr')].map(r => [r.children[0].textContent, r.children[3].textContent])")
     expected = {"multi-label": "several labels: food, law, money, sport", "ordinal": "an ordered label: 1, 2, 3, 4, 5", "regression": "a number: value"}
     assert [kind, expected[kind]] in names
     page.click("#tab-data")
