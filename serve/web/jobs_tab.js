@@ -38,7 +38,7 @@ async function createJob() {
     if (!control) throw error;
     return complain(control, error.remark);
   }
-  // A status that has ended is said by the training itself.
+  // The card of a training says that it has ended.
   say(() => FINAL.includes(jobs.find(({ id }) => id === job.id)?.status) ? '' : t('started')(job.id));
   await showJobs();
 }
@@ -79,11 +79,11 @@ function curve(job) {
   const last = job.progress?.steps || loss.at(-1)?.step || 1, top = Math.max(...loss.map(point => point.train_loss), 1e-9);
   const most = Math.max(...scores.map(value), measure === 'mse' ? 1e-9 : 1);
   const left = 46, right = 354, x = step => left + (right - left) * step / last, line = (list, y) => list.map((point, i) => `${i ? 'L' : 'M'}${x(point.step).toFixed(1)} ${y(point).toFixed(1)}`).join('');
-  const lossY = point => 130 - 110 * point.train_loss / top, scoreY = point => 130 - 110 * Math.max(value(point), 0) / most;
+  const height = share => 132 - 100 * share, lossY = point => height(point.train_loss / top), scoreY = point => height(Math.max(value(point), 0) / most);
   const score = scores.length ? `${t('valid_' + measure)} ${shownNumber(value(scores.at(-1)))}` : '';
   const picture = svg('svg', { class: 'curve', viewBox: '0 0 400 160', role: 'img' });
   picture.append(svg('title', {}, `${t('trainLoss')} ${loss.at(-1)?.train_loss.toFixed(3) ?? ''}, ${score}`),
-    ...[0, 0.5, 1].flatMap(share => axisMarks(130 - 110 * share, [left, right], [loss.length ? top * share : undefined, scores.length ? most * share : undefined])), svg('path', { class: 'loss', d: line(loss, lossY) }),
+    ...[0, 0.5, 1].flatMap(share => axisMarks(height(share), [left, right], [loss.length ? top * share : undefined, scores.length ? most * share : undefined])), svg('path', { class: 'loss', d: line(loss, lossY) }),
     svg('path', { class: 'recall', d: line(scores, scoreY) }),
     ...scores.map(point => svg('circle', { class: 'dot', cx: x(point.step), cy: scoreY(point), r: 3 })),
     svg('text', { x: 10, y: 14 }, `${t('trainLoss')} ${loss.at(-1)?.train_loss.toFixed(3) ?? ''}`),
@@ -92,11 +92,12 @@ function curve(job) {
     svg('text', { x: (left + right) / 2, y: 150, 'text-anchor': 'middle' }, t('steps')));
   return picture;
 }
+const tickNumber = value => String(Number(value.toPrecision(2)));  // short: it stands beside the picture
 // A line of the grid with the value of each scale at its ends, where there is one.
 const axisMarks = (y, [left, right], [lossThere, scoreThere]) => [
   svg('line', { class: 'axis', x1: left, x2: right, y1: y, y2: y }),
-  ...(lossThere === undefined ? [] : [svg('text', { class: 'tick-loss', x: left - 5, y: y + 4, 'text-anchor': 'end' }, shownNumber(lossThere))]),
-  ...(scoreThere === undefined ? [] : [svg('text', { class: 'tick-score', x: right + 5, y: y + 4 }, shownNumber(scoreThere))]),
+  ...(lossThere === undefined ? [] : [svg('text', { class: 'tick-loss', x: left - 5, y: y + 4, 'text-anchor': 'end' }, tickNumber(lossThere))]),
+  ...(scoreThere === undefined ? [] : [svg('text', { class: 'tick-score', x: right + 5, y: y + 4 }, tickNumber(scoreThere))]),
 ];
 const statusWord = status => t(status === 'cancelled' ? 'cancelled_job' : status);
 function jobCard(job) {

@@ -176,7 +176,7 @@ def test_a_training_that_has_ended_is_not_said_to_have_begun(page, screenshots):
     assert focused(page) == "job-send" and page.run("return lost") == 0
     page.wait("document.querySelector('#jobs .curve .tick-loss') !== null")
     least, middle, most = map(float, texts_of(page, "#jobs .curve .tick-loss"))
-    assert least == 0 and middle == pytest.approx(most / 2, rel=1e-3) and most > 0, "the axis of the loss"
+    assert least == 0 and middle == pytest.approx(most / 2, rel=0.05) and most > 0, "the axis of the loss"
     assert texts_of(page, "#jobs .curve .tick-score") == ["0", "0.5", "1"]
     page.screenshot(screenshots / "curve.png")
 
