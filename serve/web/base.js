@@ -43,6 +43,8 @@ function translate() {
 }
 // Shows a status. `words` returns the text, so that translate() can show it again in another language.
 function say(words) { said = words; $('status').textContent = words(); }
+// Shows the status anew if what it says has changed. A screen reader does not read the same words again.
+function sayAgain() { if (said && $('status').textContent !== said()) $('status').textContent = said(); }
 function paint() { document.documentElement.dataset.theme = theme; }
 
 // The messages of an error, in the service's form or in OpenAI's.
@@ -75,13 +77,14 @@ async function request(path, { method, body, signal, accept } = {}) {
     }
     if (!response.ok) {
       const answer = await response.json().catch(() => null);  // a proxy's error page is not JSON
+      if (response.status === 413 && body && !form) throw new Error(t('tooMuch'));
       throw refusalOf(messageOf(answer) || t('strange')(response.status));
     }
     return response;
   }
 }
 async function jsonOf(response) {
-  const answer = await response.json().catch(() => null);
+  const answer = await response.json().catch(error => { if (error.name === 'AbortError') throw error; });
   if (!answer) throw new Error(t('strange')(response.status));
   return answer;
 }
@@ -131,13 +134,14 @@ function describe(control) {
 }
 function fail(error) { $('error').textContent = error.message; $('error').hidden = false; say(() => ''); }
 
-// The models of a task for the list of a tab, `ID-model`, or the line `ID-none` that says there are none. The button `ID-send`
-// sends if there are any and `ready`, and nothing is under way.
+// The models of a task for the list of a tab, `ID-model`, or the line `ID-none` that says there are none: then the tab shows
+// nothing else. The button `ID-send` sends if there are any and `ready`.
 function fillTask(id, task, ready = true) {
   const usable = models.filter(model => model.task === task);
   fill($(`${id}-model`), usable.map(({ name }) => option(name, name)));
   $(`${id}-none`).hidden = usable.length > 0;
-  $(`${id}-send`).disabled = !usable.length || !ready || 'busy' in $(`${id}-send`).dataset;
+  $(`${id}-none`).closest('[role="tabpanel"]').classList.toggle('without-model', !usable.length);
+  $(`${id}-send`).disabled = !usable.length || !ready;
 }
 // Makes a link offer a Blob as a file.
 function offerFile(link, name, content) {
@@ -145,13 +149,50 @@ function offerFile(link, name, content) {
   link.href = URL.createObjectURL(content);
   link.download = name;
 }
+// Runs the task of a button unless it is under way already. A disabled button would lose the focus of the keyboard, so the button
+// only says that it is disabled.
+async function hold(button, task) {
+  if (button.disabled || button.ariaDisabled === 'true') return;
+  button.ariaDisabled = 'true';
+  try { await task(); } finally { button.ariaDisabled = null; }
+}
 // Runs the action of a button. Only one runs at a time. Errors are shown.
-async function act(button, task) {
-  if (button.disabled) return;
-  button.disabled = true;
-  button.dataset.busy = '';
+const act = (button, task) => hold(button, async () => {
   $('error').hidden = true;
-  try { await task(); } catch (error) { if (error.name !== 'AbortError') fail(error); } finally { button.disabled = false; delete button.dataset.busy; }
+  try { await task(); } catch (error) { if (error.name !== 'AbortError') fail(error); }
+});
+// Hides or disables a control. The focus that it would lose goes to `next`.
+function leaveTo(next, control, property = 'hidden') {
+  const focused = document.activeElement === control;
+  control[property] = true;
+  if (focused) next.focus();
+}
+// Draws the inside of an element again. The focus stays at the control in the same place, or goes to the element itself.
+function redrawn(box, made) {
+  const controls = () => [...box.querySelectorAll('a[href], button, input, select, summary, [tabindex]')];
+  const at = controls().indexOf(document.activeElement);
+  box.replaceChildren(...made);
+  if (at === -1) return;
+  box.tabIndex = -1;
+  (controls()[at] || box).focus();
+}
+// Runs a task of `all` steps for the button `id`. Its progress shows and it can be cancelled by the controls `ID-progress` and
+// `ID-stop`. The task gets a signal and a function that takes the number of finished steps. `words` names the function of WORDS
+// that says it.
+async function counted(id, all, words, task) {
+  const stopper = new AbortController(), [stop, bar] = [$(`${id}-stop`), $(`${id}-progress`)];
+  let done = 0;
+  const count = finished => { done = finished; bar.value = done / all; say(() => all === 1 ? t('working') : t(words)(done, all)); };
+  stop.onclick = () => stopper.abort();
+  stop.hidden = bar.hidden = all === 1;
+  count(0);
+  try { await task(stopper.signal, count); } catch (error) {
+    if (error.name === 'AbortError') say(() => `${t('cancelled')}: ${t(words)(done, all)}`);
+    throw error;
+  } finally {
+    leaveTo($(id), stop);
+    bar.hidden = true;
+  }
 }
 // A form is sent by its button, and from its text area by Ctrl+Enter.
 function sendsBy(form, area, sender, task) {
@@ -169,6 +210,18 @@ const button = (word, task, className) => {
   made.addEventListener('click', () => act(made, task));
   return made;
 };
+// A bar for each of the scores, {label, score, colour}.
+function scoreBars(scores) {
+  const made = make('div', 'scores');
+  for (const { label, score, colour } of scores) {
+    const bar = make('div', `bar ${colour}`), filled = make('span');
+    filled.style.width = `${100 * score}%`;
+    bar.append(filled);
+    bar.setAttribute('aria-hidden', 'true');
+    made.append(make('span', '', label), bar, make('span', 'number', score.toFixed(3)));
+  }
+  return made;
+}
 const option = (value, text) => { const made = make('option', '', text); made.value = value; return made; };
 // Puts options into a list and keeps the choice if it still exists.
 function fill(list, options) {
@@ -177,7 +230,10 @@ function fill(list, options) {
   if (options.some(made => made.value === chosen)) list.value = chosen;
 }
 const when = seconds => seconds ? new Date(1000 * seconds).toLocaleString(language) : '';
-const size = bytes => bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+function size(bytes) {
+  const [unit, scale] = [['GB', 1e9], ['MB', 1e6], ['kB', 1e3]].find(([, least]) => bytes >= least) || ['B', 1];
+  return `${(bytes / scale).toFixed(scale === 1 ? 0 : 1)} ${unit}`;
+}
 // The cells may be texts or elements.
 const row = (tag, cells) => { const line = make('tr'); line.append(...cells.map(cell => { const made = make(tag); made.append(cell); return made; })); return line; };
 function grid(heads, lines) {

@@ -18,13 +18,14 @@ async function runFile() {
   stop = new AbortController();
   const items = table.rows.map((row, i) => ({ number: i + 1, row, text: row[column] ?? '', prediction: null, chosen: false }));
   for (const item of items) item.empty = !item.text.trim();  // empty cells are not sent and stay empty
-  const wanted = items.filter(item => !item.empty), queue = [...parts(model, wanted, item => item.text, false)];
-  batch = { model, other, sides: other ? ['prediction', 'other'] : ['prediction'], items, column, head: table.head, name: source.name.replace(/\.[^.]*$/, ''), part: true, hasNgrams: ngrams[model] };
+  const wanted = items.filter(item => !item.empty), queue = parts(model, wanted, item => item.text, false);
+  batch = { model, other, sides: other ? ['prediction', 'other'] : ['prediction'], items, column, head: table.head, name: source.name.replace(/\.[^.]*$/, ''), separator: separatorOf(source), part: true, hasNgrams: ngrams[model] };
   view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
   $('filter').value = '';
-  disabled.forEach(control => { control.disabled = true; });
+  $('cancel').hidden = false;
+  disabled.forEach(control => leaveTo($('cancel'), control, 'disabled'));
   show([]);
-  $('cancel').hidden = false; $('progress').hidden = false; $('error').hidden = true; $('file-results').hidden = true;
+  $('progress').hidden = false; $('error').hidden = true; $('file-results').hidden = true;
   let problem = null, done = 0;
   const work = async () => {
     for (let part; (part = queue.shift()) && !stop.signal.aborted;) {
@@ -43,7 +44,8 @@ async function runFile() {
   if (!problem && stop.signal.aborted) problem = t('cancelled');
   batch.part = Boolean(problem);
   disabled.forEach(control => { control.disabled = false; });
-  $('cancel').hidden = true; $('progress').hidden = true; $('progress').value = 0;
+  leaveTo($('run'), $('cancel'));
+  $('progress').hidden = true; $('progress').value = 0;
   $('batch-status').classList.toggle('problem', batch.part);
   $('batch-status').textContent = !problem ? t('done')(wanted.length) : problem + (done ? ' ' + t('part') : '');
   if (done) { showBatch(); offer(); bring('results-title'); } else { batch = null; $('nothing').hidden = false; }
@@ -85,7 +87,7 @@ function summary() {
     made.push(choice);
   }
   const blank = batch.items.filter(item => item.empty).length;
-  $('summary').replaceChildren(...(givesNumbers('prediction') ? [figures()] : [bar, ...made]), ...(blank ? [make('span', 'hint', t('emptyCells')(blank))] : []));
+  redrawn($('summary'), [...(givesNumbers('prediction') ? [figures()] : [bar, ...made]), ...(blank ? [make('span', 'hint', t('emptyCells')(blank))] : [])]);
 }
 // The cells of an answer: its number, or its labels and their scores.
 function answerCells(side, numbers) {
@@ -126,9 +128,9 @@ function showBatch() {
     })]));
   const body = make('tbody');
   body.append(...lines);
-  $('rows').replaceChildren(head, body);
+  redrawn($('rows'), [head, body]);
   $('rows-status').textContent = t('shownRows')(lines.length, found.length);
-  $('more').hidden = lines.length >= found.length;
+  if (lines.length >= found.length) leaveTo($('rows-box'), $('more')); else $('more').hidden = false;
   $('file-results').hidden = false;
   $('nothing').hidden = true;
   $('legend').hidden = !batch.items.some(item => item.explained);
@@ -139,36 +141,42 @@ function showBatch() {
 }
 function countChosen() {
   const chosen = batch.items.filter(item => item.chosen).length;
-  $('explain-rows').disabled = chosen === 0;
+  if (chosen === 0) leaveTo($('rows-box'), $('explain-rows'), 'disabled'); else $('explain-rows').disabled = false;
   $('explain-rows').textContent = t('explainRows')(chosen);
 }
 async function explainRows() {
   const chosen = batch.items.filter(item => item.chosen);
-  say(() => t('working'));
-  for (const part of parts(batch.model, chosen, item => item.text, true)) {
-    const predictions = await predict(batch.model, part.map(item => item.text), true);
-    predictions.forEach((prediction, i) => { part[i].explained = prediction; part[i].chosen = false; });
-    showBatch();
-  }
-  offer();
+  await counted('explain-rows', chosen.length, 'explainedOf', async (signal, count) => {
+    let done = 0;
+    for (const part of parts(batch.model, chosen, item => item.text, true)) {
+      const predictions = await predict(batch.model, part.map(item => item.text), true, signal);
+      predictions.forEach((prediction, i) => { part[i].explained = prediction; part[i].chosen = false; });
+      count(done += part.length);
+      showBatch();
+      offer();
+    }
+  });
   say(() => t('explained')(chosen.length));
 }
 
-// The rows with their new columns, whose names are not in the file. Numbers are numbers.
+// The rows with their new columns, which are those of `qing predict --out` (docs/tables.md). Their names are not in the file.
+// Numbers are numbers.
 function resultRows() {
   const finished = finishedItems();
   // If another version was loaded meanwhile, the rows may have different labels.
   const numbers = givesNumbers('prediction'), names = [...batch.head];
   const labels = numbers ? [] : [...new Set(finished.flatMap(({ prediction }) => prediction ? Object.keys(prediction.scores) : []))];
-  const answers = (side, ending) => givesNumbers(side) ? [[`predicted${ending}`, item => item[side]?.value]]
-    : [[`predicted${ending}`, item => item[side] && labelsSaid(item[side]).join('|')], [`score${ending}`, item => item[side]?.score]];
-  const columns = [...answers('prediction', ''),
-    ...(!numbers && finished.some(item => item.prediction?.value !== undefined) ? [['value', item => item.prediction?.value]] : []),
-    ...labels.map(label => [label, item => item.prediction?.scores[label]])];
+  const answers = (side, ending) => {
+    const of = kind => finished.some(item => item[side] && problemOf(item[side]) === kind), value = [`value${ending}`, item => item[side]?.value];
+    if (givesNumbers(side)) return [value];
+    return [[`label${ending}`, item => item[side] && labelsSaid(item[side]).join('|')],
+      ...(of('multi-label') ? [] : [[`score${ending}`, item => item[side]?.score]]), ...(of('ordinal') ? [value] : [])];
+  };
+  const columns = [...answers('prediction', ''), ...labels.map(label => [`score_${label}`, item => item.prediction?.scores[label]])];
   if (batch.other) columns.push(...answers('other', ` ${choiceName(batch.other)}`));
   if (finished.some(item => item.explained)) columns.push(['explanation', item => item.explained && strongest(item.explained.explanation)]);
   for (let [name] of columns) {
-    while (names.includes(name)) name += '_qing';
+    while (names.includes(name)) name = `predicted_${name}`;
     names.push(name);
   }
   return [names, ...finished.map(item => [...batch.head.map((_, i) => item.row[i] ?? ''), ...columns.map(([, value]) => value(item) ?? '')])];
@@ -178,13 +186,13 @@ const strongest = ({ spans }) => [...spans].sort((a, b) => Math.abs(b.weight) - 
   .map(span => `${span.text} ${span.weight >= 0 ? '+' : ''}${span.weight.toFixed(3)}`).join('; ');
 function offer() {
   const rows = resultRows(), name = `${batch.name} ${batch.model.replaceAll('/', ' ')}`;
-  const csv = new Blob(['\uFEFF', rows.map(row => csvLine(row.map(String))).join('\r\n') + '\r\n'], { type: 'text/csv' });
+  const csv = new Blob(['\uFEFF', rows.map(row => csvLine(row.map(String), batch.separator)).join('\r\n') + '\r\n'], { type: 'text/csv' });
   let workbook = null;
   if (rows.length <= EXCEL_ROWS && rows[0].length <= EXCEL_COLUMNS) {
     try { workbook = workbookOf(batch.model, rows); } catch (error) { if (!(error instanceof RangeError)) throw error; }  // longer than a text can be
   }
   $('download-xlsx').hidden = !workbook;
-  for (const [id, content, ending] of [['download', csv, 'csv'], ['download-xlsx', workbook, 'xlsx']]) {
+  for (const [id, content, ending] of [['download', csv, batch.separator === '\t' ? 'tsv' : 'csv'], ['download-xlsx', workbook, 'xlsx']]) {
     if (content) offerFile($(id), `${name}.${ending}`, content);
   }
   $('cut-cells').hidden = !rows.some(row => row.some(cell => cell.length > EXCEL_CELL));

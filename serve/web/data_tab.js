@@ -17,16 +17,35 @@ async function showFiles() {
   files = await listAll('v1/files');
   drawFiles();
 }
+// Only what the server can read is sent.
+async function takeDataFile() {
+  const [file] = $('data-file').files;
+  $('upload-send').disabled = true;
+  $('error').hidden = true;
+  if (!file) return;
+  try {
+    const bytes = new Uint8Array(await file.slice(0, 4096).arrayBuffer());
+    refuseForeign(file.name, bytes);
+    if (bytes[0] !== 0x50 && guessEncoding(bytes) === null) throw new Error(t('notText'));
+  } catch (error) {
+    $('upload').reset();
+    throw new Error(`${file.name}: ${error.message}`);
+  }
+  say(() => '');
+  $('upload-send').disabled = false;
+}
 async function upload() {
   const file = $('data-file').files[0], form = new FormData();
   form.append('purpose', 'fine-tune');
   form.append('file', file);
   say(() => t('working'));
-  await ask('v1/files', form);
-  say(() => t('uploaded')(file.name));
+  const { id } = await ask('v1/files', form);
   $('upload').reset();
+  leaveTo($('data-file'), $('upload-send'), 'disabled');
   await showFiles();
-  $('upload-send').disabled = true;
+  const stored = files.find(each => each.id === id);  // with the report of what is in it
+  if (stored?.status === 'error') throw new Error(`${file.name}: ${stored.status_details || t('failed')}`);
+  say(() => t('uploaded')(file.name));
 }
 // The labels of a file with their numbers, or what its numbers are.
 function labelCounts(file) {
@@ -49,12 +68,12 @@ function findings(file) {
   return box;
 }
 function drawFiles() {
-  if (!files.length) return $('files').replaceChildren(make('p', 'hint', t('noFiles')));
-  $('files').replaceChildren(grid([t('fileName'), t('fileRows'), t('fileLabels'), t('fileSize'), t('created'), ''], files.map(file => {
+  if (!files.length) return redrawn($('files'), [make('p', 'hint', t('noFiles'))]);
+  redrawn($('files'), [grid([t('fileName'), t('fileRows'), t('fileLabels'), t('fileSize'), t('created'), ''], files.map(file => {
     const name = make('div'), actions = make('div');
     name.append(make('div', '', file.filename), findings(file));
     if (file.purpose === 'fine-tune' && file.status !== 'error') {
-      actions.append(button('train', async () => { await openTab('jobs'); await showJobs(); $('job-training').value = file.id; drawKind(); }));
+      actions.append(button('train', async () => { await openTab('jobs'); await showJobs(); $('job-training').value = file.id; drawKind(); $('job-training').focus(); }));
     }
     actions.append(button('remove', async () => {
       if (!confirm(t('sure')(file.filename))) return;
@@ -62,5 +81,5 @@ function drawFiles() {
       await showFiles();
     }));
     return [name, String(file.rows ?? ''), file.numbers ? labelCounts(file) : kindAndLabels(file.kind, labelCounts(file)), size(file.bytes), when(file.created_at), actions];
-  })));
+  }))]);
 }

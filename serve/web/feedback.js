@@ -75,20 +75,17 @@ function feedbackForm(text, side, redraw) {
   leave.addEventListener('click', () => { Object.assign(feedback, { open: false, right: feedback.stored ? feedback.stored.label : rightOf(prediction) }); redraw('.correct'); });
   row.append(send, leave);
   form.append(field, keep, row);
-  form.addEventListener('submit', async event => {
+  form.addEventListener('submit', event => {
     event.preventDefault();
-    if (send.disabled) return;
     const right = problem === 'regression' ? Number(feedback.right) : feedback.right;
     form.querySelectorAll('[aria-invalid]').forEach(forgive);
     if (problem === 'regression' && (!String(feedback.right).trim() || !Number.isFinite(right))) return blame(t('notNumber'));
-    send.disabled = true;
-    try {
-      await sendFeedback(text, side, right, feedback.keep);
-      redraw('.correct');
-    } catch (error) {
-      send.disabled = false;
-      blame(error.remark ?? error.message);
-    }
+    hold(send, async () => {
+      try {
+        await sendFeedback(text, side, right, feedback.keep);
+        redraw('.correct');
+      } catch (error) { blame(error.remark ?? error.message); }
+    });
   });
   return form;
 }
@@ -107,8 +104,7 @@ function feedbackQuestion(text, side, redraw) {
     row.append(make('span', '', t('askRight')));
     const yes = make('button', '', t('yes')), told = make('p', 'problem');
     yes.type = 'button';
-    yes.addEventListener('click', async () => {
-      yes.disabled = true;
+    yes.addEventListener('click', () => hold(yes, async () => {
       told.remove();
       try {
         await sendFeedback(text, side, rightOf(prediction), false);
@@ -117,10 +113,8 @@ function feedbackQuestion(text, side, redraw) {
         told.textContent = error.remark ?? error.message;
         told.setAttribute('role', 'alert');
         row.append(told);
-        yes.disabled = false;
-        yes.focus();
       }
-    });
+    }));
     row.append(yes);
   }
   row.append(correct);

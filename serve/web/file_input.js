@@ -1,14 +1,28 @@
 // A file that the user chose: what it holds, how it is read, and a look at its first rows.
 const FILE_KINDS = { csv: 'table', tsv: 'table', tab: 'table', txt: 'lines', jsonl: 'json', ndjson: 'json', json: 'json', xlsx: 'book', xlsm: 'book' };
 const PREVIEWED = 5;
+// The files that qing refuses by name (docs/tables.md): their suffixes, their first bytes, the word for what they are and for the
+// way out.
+const FOREIGN = [
+  ['parquet pq', 'PAR1', 'Parquet', 'toCsv'], ['feather arrow', 'ARROW1', 'Arrow', 'toCsv'], ['xls', '\xd0\xcf\x11\xe0', 'oldWorkbook', 'toXlsx'],
+  ['ods numbers xlsb', '', 'otherWorkbook', 'toXlsx'], ['gz tgz', '\x1f\x8b', 'archive', 'unpack'], ['bz2 xz zst 7z rar zip', '', 'archive', 'unpack'],
+  ['pkl pickle', '', 'pickle', 'toCsv'], ['pdf', '%PDF', 'PDF', 'toText'], ['doc docx odt rtf ppt pptx htm html xml', '{\\rtf', 'document', 'toText'],
+  ['png', '\x89PNG', 'picture', 'toImages'], ['jpg jpeg', '\xff\xd8\xff', 'picture', 'toImages'], ['gif webp bmp tif tiff svg', 'GIF8', 'picture', 'toTable'],
+];
+const suffixOf = name => name.includes('.') ? name.toLowerCase().split('.').at(-1) : '';
+// Throws an Error that says what a file is if it is none of texts.
+function refuseForeign(name, bytes) {
+  const start = String.fromCharCode(...bytes.subarray(0, 8)), suffix = suffixOf(name);
+  const found = FOREIGN.find(([suffixes, magic]) => suffix && suffixes.split(' ').includes(suffix) || magic && start.startsWith(magic));
+  if (found) throw new Error(t('foreign')(t('formats')[found[2]] ?? found[2], t('remedies')[found[3]]));
+}
 let source = null;  // the chosen file: name, kind, bytes or sheets
 let table = null;   // what is read from it: head, rows, uneven, wrong
 redraws.push(() => { if (source) showSource(); });
 
 const kindOf = (name, bytes) => {
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) return 'book';
-  if (bytes[0] === 0xd0 && bytes[1] === 0xcf && bytes[2] === 0x11) return 'old';
-  const kind = FILE_KINDS[name.toLowerCase().split('.').at(-1)];
+  const kind = FILE_KINDS[suffixOf(name)];
   return kind && kind !== 'book' ? kind : 'table';
 };
 // Whether a file of lines is a table, as Excel writes "Unicode text": each row has the same tabs.
@@ -22,8 +36,8 @@ async function chooseFile() {
   forgetFile();
   try {
     const bytes = new Uint8Array(await file.arrayBuffer()), kind = kindOf(file.name, bytes);
+    refuseForeign(file.name, bytes);
     source = { name: file.name, kind, bytes, guess: {} };
-    if (kind === 'old') throw new Error(t('oldExcel'));
     if (kind === 'book') {
       source.sheets = await sheetsOf(bytes);
       if (!source.sheets.length) throw new Error(t('noRows'));
@@ -38,9 +52,17 @@ async function chooseFile() {
     await readTable(true);
   } catch (error) {
     forgetFile();
-    $('batch-status').textContent = `${file.name}: ${error.message}`;
-    $('batch-status').classList.add('problem');
+    blameFile(`${file.name}: ${error.message}`);
   }
+}
+function blameFile(message) {
+  $('batch-status').textContent = message;
+  $('batch-status').classList.add('problem');
+}
+// The separator of the file, which its results keep; a comma for a file without one.
+function separatorOf({ kind, guess }) {
+  const chosen = { tab: '\t', guess: guess.separator }[$('separator').value] ?? $('separator').value;
+  return kind === 'table' || kind === 'lines' ? chosen || ',' : ',';
 }
 function forgetFile() {
   source = table = null;
@@ -107,8 +129,9 @@ function showSource() {
 function takeDropped(event) {
   const [file] = event.dataTransfer.files;
   document.body.classList.remove('dragging');
-  if (tab === 'images') return takePictures(event.dataTransfer.files);
+  if (tab === 'images') { takePictures(event.dataTransfer.files).catch(fail); return; }
   const target = { try: 'file', data: 'data-file' }[tab];
+  if (!target) fail(new Error(t('dropElsewhere')));
   if (!file || !target || $(target).disabled) return;
   const list = new DataTransfer();
   list.items.add(file);

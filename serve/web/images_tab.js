@@ -1,27 +1,51 @@
 // Pictures: files or a drawing, their labels, and what the labels rest on.
-const MOST_PICTURES = 64;
-let pictures = [];  // {name, blob}
-let seen = [];      // the answer of each
+const MOST_PICTURES = 64, EXPLAINED_PICTURES = 4;  // the pictures of a request that explains them, so that their number moves
+let pictures = [];  // {name, blob, answer}
 redraws.push(() => drawPictures());
 
 async function showImages() {
   await loadModels();
   fillTask('image', 'image', pictures.length > 0);
 }
-function takePictures(files) {
-  pictures = [...files].slice(0, MOST_PICTURES).map(file => ({ name: file.name, blob: file }));
-  seen = [];
+// PNG or JPEG, by the first bytes.
+async function isPicture(file) {
+  const [a, b, c] = new Uint8Array(await file.slice(0, 3).arrayBuffer());
+  return a === 0x89 && b === 0x50 && c === 0x4e || a === 0xff && b === 0xd8 && c === 0xff;
+}
+async function takePictures(files) {
+  const given = [...files], fit = await Promise.all(given.map(isPicture)), others = given.filter((_, i) => !fit[i]);
+  const usable = given.filter((_, i) => fit[i]);
+  pictures = usable.slice(0, MOST_PICTURES).map(file => ({ name: file.name, blob: file, answer: null }));
+  $('error').hidden = true;
+  say(() => usable.length > MOST_PICTURES ? t('tooManyPictures')(MOST_PICTURES, usable.length) : '');
   drawPictures();
+  if (others.length) fail(new Error(t('notPictures')(others.map(({ name }) => name).join(', '))));
 }
 async function classifyPictures() {
-  const body = new FormData();
-  for (const { name, blob } of pictures) body.append('images', blob, name);
-  body.append('explain', String($('image-explain').checked));
-  say(() => t('working'));
-  const answer = await (await request(`v1/models/${encodeURIComponent($('image-model').value)}/predict`, { body })).json();
-  seen = answer.predictions;
-  say(() => t('picturesDone')(seen.length));
+  const model = $('image-model').value, explain = $('image-explain').checked, asked = pictures;
+  for (const each of asked) each.answer = null;  // of another model
   drawPictures();
+  const most = explain ? EXPLAINED_PICTURES : MOST_PICTURES, bytes = (limits[model]?.body_bytes || 1 << 20) - 1024 * MOST_PICTURES;
+  await counted('image-send', asked.length, 'picturesOf', async (signal, count) => {
+    for (const part of inParts(asked, most, bytes, ({ blob }) => blob.size)) {
+      await classifyPart(model, part, explain, signal);
+      count(asked.filter(({ answer }) => answer).length);
+      drawPictures();
+    }
+  });
+  say(() => t('picturesDone')(asked.length));
+}
+async function classifyPart(model, part, explain, signal) {
+  const body = new FormData();
+  for (const { name, blob } of part) body.append('images', blob, name);
+  body.append('explain', String(explain));
+  try {
+    const { predictions } = await jsonOf(await request(`v1/models/${encodeURIComponent(model)}/predict`, { body, signal }));
+    part.forEach((each, i) => { each.answer = predictions[i]; });
+  } catch (error) {  // the service counts the pictures of a request
+    const [, place, remark] = error.message.match(/^images\[(\d+)\]: (.+)$/s) || [];
+    throw place === undefined ? error : new Error(`${part[place].name}: ${remark}`);
+  }
 }
 // The policy of the page allows no addresses of pictures, so they are painted.
 function painted(blob, name) {
@@ -35,51 +59,53 @@ function painted(blob, name) {
   return canvas;
 }
 const blobOf = base64 => new Blob([Uint8Array.from(atob(base64), c => c.charCodeAt(0))], { type: 'image/png' });
+function pictureCard({ name, blob, answer }) {
+  const made = make('article', 'pictured'), text = make('div', 'picture-said');
+  made.append(painted(blob, name));
+  if (answer?.explanation) made.append(painted(blobOf(answer.explanation.overlay), t('overlay')));
+  text.append(make('p', 'hint', name));
+  if (answer) {
+    const best = Object.entries(answer.scores).sort((a, b) => b[1] - a[1]).slice(0, 5);
+    text.append(make('p', 'picture-label', answer.label), scoreBars(best.map(([label, score]) => ({ label, score, colour: 'tone-0' }))));
+  }
+  made.append(text);
+  return made;
+}
 function drawPictures() {
   $('image-send').disabled = !$('image-model').value || !pictures.length;
-  $('image-results').replaceChildren(...pictures.map(({ name, blob }, i) => {
-    const made = make('article', 'pictured'), answer = seen[i];
-    made.append(painted(blob, name));
-    if (answer?.explanation) made.append(painted(blobOf(answer.explanation.overlay), t('overlay')));
-    const text = make('div');
-    text.append(make('p', 'hint', name));
-    if (answer) {
-      text.append(make('p', 'picture-label', answer.label));
-      const scores = make('div', 'scores');
-      for (const [label, score] of Object.entries(answer.scores).sort((a, b) => b[1] - a[1]).slice(0, 5)) {
-        const bar = make('div', 'bar tone-0'), length = make('span');
-        length.style.width = `${100 * score}%`;
-        bar.append(length);
-        bar.setAttribute('aria-hidden', 'true');
-        scores.append(make('span', '', label), bar, make('span', 'number', score.toFixed(3)));
-      }
-      text.append(scores);
-    }
-    made.append(text);
-    return made;
-  }));
+  $('image-results').replaceChildren(...pictures.map(pictureCard));
+  $('image-legend').hidden = !pictures.some(({ answer }) => answer?.explanation);
 }
 
 // A white pen on black.
 const board = $('board'), pen = board.getContext('2d');
 function clearBoard() { pen.fillStyle = '#000'; pen.fillRect(0, 0, board.width, board.height); }
+// Joins the points to a line. A fast stroke has several points in one event.
+let penAt = null;  // the last point of the stroke
 function drawOn(event) {
-  if (!(event.buttons & 1)) return;
+  if (!(event.buttons & 1)) { penAt = null; return; }
+  if (event.type === 'pointerdown') penAt = null;
   const box = board.getBoundingClientRect(), scale = board.width / box.width;
-  const x = (event.clientX - box.left) * scale, y = (event.clientY - box.top) * scale;
-  pen.fillStyle = '#fff';
-  pen.beginPath();
-  pen.arc(x, y, 11, 0, 2 * Math.PI);
-  pen.fill();
+  const points = event.getCoalescedEvents?.() ?? [];
+  Object.assign(pen, { strokeStyle: '#fff', lineWidth: 22, lineCap: 'round', lineJoin: 'round' });
+  for (const { clientX, clientY } of points.length ? points : [event]) {
+    const point = [(clientX - box.left) * scale, (clientY - box.top) * scale];
+    pen.beginPath();
+    pen.moveTo(...penAt || point);
+    pen.lineTo(...point);
+    pen.stroke();
+    penAt = point;
+  }
 }
 async function useDrawing() {
   const blob = await new Promise(done => board.toBlob(done, 'image/png'));
-  takePictures([new File([blob], t('drawing'), { type: 'image/png' })]);
+  await takePictures([new File([blob], t('drawing'), { type: 'image/png' })]);
   if ($('image-model').value) await classifyPictures();
 }
 clearBoard();
-for (const kind of ['pointerdown', 'pointermove']) board.addEventListener(kind, drawOn);
-$('image-files').addEventListener('change', () => takePictures($('image-files').files));
+board.addEventListener('pointerdown', event => { drawOn(event); board.setPointerCapture(event.pointerId); });
+board.addEventListener('pointermove', drawOn);
+$('image-files').addEventListener('change', () => takePictures($('image-files').files).catch(fail));
 $('image-form').addEventListener('submit', event => { event.preventDefault(); act($('image-send'), classifyPictures); });
 $('board-use').addEventListener('click', () => act($('board-use'), useDrawing));
 $('board-clear').addEventListener('click', clearBoard);

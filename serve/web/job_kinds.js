@@ -42,8 +42,18 @@ function drawOrder() {
     return choice;
   }));
 }
+const LEAST_TO_DIVIDE = 200;  // texts of which a tenth is held out (docs/training.md)
+// What validates without a file of its own.
+function drawSplit() {
+  const file = trainingFile(), few = file && file.rows < LEAST_TO_DIVIDE;
+  const [none] = $('job-validation').options;
+  if (none) none.textContent = t(few ? 'noSplit' : 'splitFile');
+  $('job-validation-hint').textContent = t('splitRule')(LEAST_TO_DIVIDE);
+  $('job-validation-few').textContent = few && !$('job-validation').value ? t('fewTexts')(file.rows) : '';
+}
 // Shows the options of the chosen kind, and why it is chosen.
 function drawKind() {
+  drawSplit();
   const kind = chosenKind(), automatic = fileKind() || baseKind(), numbers = trainingFile()?.numbers;
   fill($('job-kind'), [option('', t('automatic')(t('kindNames')[automatic])), ...KINDS.map(each => option(each, t('kindNames')[each]))]);
   $('job-kind-hint').textContent = t('kindHints')[kind] + (kind === 'regression' && numbers ? ` ${t('numbersFrom')(...[numbers.least, numbers.most, numbers.mean].map(shownNumber))}` : '');
@@ -76,6 +86,7 @@ function refusedControl(field) {
   const id = field === 'labels' ? (chosenKind() === 'regression' ? 'job-number-name' : 'job-order') : JOB_CONTROLS[field];
   return id && !$(id).closest('[hidden]') ? $(id) : null;
 }
+$('job-validation').addEventListener('change', drawSplit);
 for (const id of ['job-training', 'job-base', 'job-kind']) $(id).addEventListener('change', drawKind);
 $('job-label-column').addEventListener('input', drawKind);
 $('job-order').addEventListener('input', drawOrder);

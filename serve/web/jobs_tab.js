@@ -16,7 +16,7 @@ async function showJobs() {
   await loadModels();
   const usable = files.filter(file => file.purpose === 'fine-tune' && file.status !== 'error').map(file => [file.id, file.filename]);
   fill($('job-training'), usable.map(([id, name]) => option(id, name)));
-  fill($('job-validation'), [option('', t('splitFile')), ...usable.map(([id, name]) => option(id, name))]);
+  fill($('job-validation'), [option('', ''), ...usable.map(([id, name]) => option(id, name))]);
   fill($('job-base'), [...models.filter(classifies).map(model => option(model.name, model.name)), option('scratch', t('scratch'))]);
   drawKind();
   drawJobs();
@@ -38,7 +38,8 @@ async function createJob() {
     if (!control) throw error;
     return complain(control, error.remark);
   }
-  say(() => t('started')(job.id));
+  // The card of a training says that it has ended.
+  say(() => FINAL.includes(jobs.find(({ id }) => id === job.id)?.status) ? '' : t('started')(job.id));
   await showJobs();
 }
 async function follow(job, signal) {
@@ -77,19 +78,27 @@ function curve(job) {
   const loss = points[job.id].filter(point => 'train_loss' in point), scores = points[job.id].filter(point => value(point) !== undefined);
   const last = job.progress?.steps || loss.at(-1)?.step || 1, top = Math.max(...loss.map(point => point.train_loss), 1e-9);
   const most = Math.max(...scores.map(value), measure === 'mse' ? 1e-9 : 1);
-  const x = step => 10 + 380 * step / last, line = (list, y) => list.map((point, i) => `${i ? 'L' : 'M'}${x(point.step).toFixed(1)} ${y(point).toFixed(1)}`).join('');
-  const lossY = point => 130 - 110 * point.train_loss / top, scoreY = point => 130 - 110 * Math.max(value(point), 0) / most;
+  const left = 46, right = 354, x = step => left + (right - left) * step / last, line = (list, y) => list.map((point, i) => `${i ? 'L' : 'M'}${x(point.step).toFixed(1)} ${y(point).toFixed(1)}`).join('');
+  const height = share => 132 - 100 * share, lossY = point => height(point.train_loss / top), scoreY = point => height(Math.max(value(point), 0) / most);
   const score = scores.length ? `${t('valid_' + measure)} ${shownNumber(value(scores.at(-1)))}` : '';
   const picture = svg('svg', { class: 'curve', viewBox: '0 0 400 160', role: 'img' });
   picture.append(svg('title', {}, `${t('trainLoss')} ${loss.at(-1)?.train_loss.toFixed(3) ?? ''}, ${score}`),
-    svg('line', { class: 'axis', x1: 10, x2: 390, y1: 130, y2: 130 }), svg('path', { class: 'loss', d: line(loss, lossY) }),
+    ...[0, 0.5, 1].flatMap(share => axisMarks(height(share), [left, right], [loss.length ? top * share : undefined, scores.length ? most * share : undefined])), svg('path', { class: 'loss', d: line(loss, lossY) }),
     svg('path', { class: 'recall', d: line(scores, scoreY) }),
     ...scores.map(point => svg('circle', { class: 'dot', cx: x(point.step), cy: scoreY(point), r: 3 })),
     svg('text', { x: 10, y: 14 }, `${t('trainLoss')} ${loss.at(-1)?.train_loss.toFixed(3) ?? ''}`),
     svg('text', { x: 390, y: 14, 'text-anchor': 'end' }, score),
-    svg('text', { x: 10, y: 150 }, '0'), svg('text', { x: 390, y: 150, 'text-anchor': 'end' }, String(last)));
+    svg('text', { x: left, y: 150, 'text-anchor': 'middle' }, '0'), svg('text', { x: right, y: 150, 'text-anchor': 'middle' }, String(last)),
+    svg('text', { x: (left + right) / 2, y: 150, 'text-anchor': 'middle' }, t('steps')));
   return picture;
 }
+const tickNumber = value => String(Number(value.toPrecision(2)));  // short: it stands beside the picture
+// A line of the grid with the value of each scale at its ends, where there is one.
+const axisMarks = (y, [left, right], [lossThere, scoreThere]) => [
+  svg('line', { class: 'axis', x1: left, x2: right, y1: y, y2: y }),
+  ...(lossThere === undefined ? [] : [svg('text', { class: 'tick-loss', x: left - 5, y: y + 4, 'text-anchor': 'end' }, tickNumber(lossThere))]),
+  ...(scoreThere === undefined ? [] : [svg('text', { class: 'tick-score', x: right + 5, y: y + 4 }, tickNumber(scoreThere))]),
+];
 const statusWord = status => t(status === 'cancelled' ? 'cancelled_job' : status);
 function jobCard(job) {
   const item = make('li'), head = make('div', 'verdict'), actions = make('div', 'row');
@@ -122,7 +131,11 @@ function jobCard(job) {
   item.append(actions);
   return item;
 }
-function draw(job) { $(job.id)?.replaceWith(jobCard(job)); }
+function draw(job) {
+  if ($(job.id)) redrawn($(job.id), [...jobCard(job).childNodes]);
+  sayAgain();
+}
 function drawJobs() {
-  $('jobs').replaceChildren(...(jobs.length ? jobs.map(jobCard) : [make('li', 'hint', t('noJobs'))]));
+  redrawn($('jobs'), jobs.length ? jobs.map(jobCard) : [make('li', 'hint', t('noJobs'))]);
+  sayAgain();
 }

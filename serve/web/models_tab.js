@@ -53,6 +53,8 @@ function modelActions(model) {
 }
 // Labels with the kind that a model or a file has, unless that is the usual one.
 const kindAndLabels = (kind, labels) => kind && kind !== 'single-label' ? `${t('kindNames')[kind]}: ${labels}` : labels;
+// A text model without labels gives embeddings.
+const taskName = model => t('tasks')[model.task === 'classification' && !classifies(model) ? 'embedding' : model.task] || model.task;
 function drawModels() {
   const usable = models.filter(classifies);
   const listed = list => list.map(model => option(model.name, model.name));
@@ -60,6 +62,6 @@ function drawModels() {
   fill($('promote-to'), listed(usable.filter(model => !isOwn(model))));
   fill($('promote-data'), [option('', t('byHand')), ...files.filter(file => file.rows > 0).map(file => option(file.id, file.filename))]);
   $('promote-send').disabled = !$('promote-from').value || !$('promote-to').value;
-  $('models').replaceChildren(grid([t('name'), t('version'), t('labels'), t('owner'), ''], models.map(model =>
-    [model.name, (model.versions || [model.version]).join(', '), classifies(model) ? kindAndLabels(model.problem, model.labels.map(named).join(', ')) : model.task === 'classification' ? '' : model.task, isOwn(model) ? t('own') : t('shipped'), modelActions(model)])));
+  redrawn($('models'), [grid([t('name'), t('version'), t('task'), t('labels'), t('owner'), ''], models.map(model =>
+    [model.name, (model.versions || [model.version]).join(', '), taskName(model), kindAndLabels(model.problem, (model.labels || []).map(named).join(', ')), isOwn(model) ? t('own') : t('shipped'), modelActions(model)]))]);
 }

@@ -1,9 +1,12 @@
 // The tabs follow the ARIA Authoring Practices: arrow keys move between them, and Tab leaves them.
 const TABS = ['try', 'translate', 'tag', 'images', 'data', 'jobs', 'models', 'usage'];
 const SHOWN = { translate: showTranslate, tag: showTag, images: showImages, data: showFiles, jobs: showJobs, models: showModels, usage: showUsage };
-let tab = 'try';
+let tab = null;
 function showTab() { if (SHOWN[tab]) SHOWN[tab]().catch(fail); }
 function openTab(name) {
+  // The address names the tab, unless it is that of a new visitor.
+  if (tab || location.hash) window.history.replaceState(null, '', `#${name}`);
+  if (tab !== name) say(() => '');  // what the status says is of another tab
   tab = name;
   for (const each of TABS) {
     $(`tab-${each}`).setAttribute('aria-selected', String(each === name));
@@ -15,17 +18,17 @@ function openTab(name) {
   showTab();
 }
 for (const name of TABS) {
-  $(`tab-${name}`).addEventListener('click', () => { openTab(name); window.history.replaceState(null, '', `#${name}`); });
+  $(`tab-${name}`).addEventListener('click', () => openTab(name));
   $(`tab-${name}`).addEventListener('keydown', event => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const next = TABS[(TABS.indexOf(name) + step + TABS.length) % TABS.length];
+    const at = TABS.indexOf(name), last = TABS.length - 1;
+    const next = TABS[{ ArrowRight: at === last ? 0 : at + 1, ArrowLeft: at === 0 ? last : at - 1, Home: 0, End: last }[event.key]];
+    if (!next) return;
+    event.preventDefault();  // Home and End would scroll
     openTab(next);
     $(`tab-${next}`).focus();
   });
 }
-$('ask').addEventListener('submit', send);
-$('texts').addEventListener('keydown', event => { if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) send(event); });
+sendsBy('ask', 'texts', 'send', sendTexts);
 $('texts').addEventListener('input', snippets);
 $('example').addEventListener('click', () => { $('texts').value = t('samples'); snippets(); $('texts').focus(); });
 $('model').addEventListener('change', () => { aboutModel(); snippets(); });
@@ -45,12 +48,12 @@ for (const [type, task] of [['dragover', () => document.body.classList.add('drag
 document.addEventListener('dragleave', event => { if (!event.relatedTarget) document.body.classList.remove('dragging'); });
 $('filter').addEventListener('input', () => { view = { ...view, words: $('filter').value, rows: SHOWN_ROWS }; showBatch(); });
 $('more').addEventListener('click', () => { view.rows += 4 * SHOWN_ROWS; showBatch(); });
-$('explain-rows').addEventListener('click', () => act($('explain-rows'), explainRows).finally(countChosen));
-$('run').addEventListener('click', runFile);
+$('explain-rows').addEventListener('click', () => act($('explain-rows'), explainRows));
+$('run').addEventListener('click', () => runFile().catch(error => blameFile(error.message)));
 $('cancel').addEventListener('click', () => stop.abort());
 $('clear').addEventListener('click', () => { history = []; stored('history', '[]'); showHistory(); $('texts').focus(); });
 $('upload').addEventListener('submit', event => { event.preventDefault(); act($('upload-send'), upload); });
-$('data-file').addEventListener('change', () => { $('upload-send').disabled = !$('data-file').files.length; });
+$('data-file').addEventListener('change', () => takeDataFile().catch(fail));
 $('job').addEventListener('submit', event => { event.preventDefault(); act($('job-send'), createJob); });
 $('promote').addEventListener('submit', event => { event.preventDefault(); act($('promote-send'), promote); });
 $('language').addEventListener('click', () => { language = language === 'en' ? 'zh' : 'en'; stored('language', language); translate(); });
@@ -64,5 +67,7 @@ document.querySelectorAll('.copy').forEach(button => button.addEventListener('cl
   setTimeout(() => { button.textContent = t('copy'); }, 1500);
 }));
 fill($('encoding'), ENCODINGS.map(name => option(name, name)));
-openTab(TABS.find(name => name === location.hash.slice(1)) || 'try');
+const addressed = () => TABS.find(name => name === location.hash.slice(1));
+window.addEventListener('hashchange', () => { if (addressed()) openTab(addressed()); });  // other names are places in the page
+openTab(addressed() || 'try');
 paint(); translate(); loadModels();

@@ -136,5 +136,5 @@ function parseJson(text) {
     try { return [{ value: JSON.parse(line, exact), line: i + 1 }]; } catch { return [{ value: null, line: i + 1 }]; }
   }));
 }
-const csvCell = cell => /[",;\t\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
-const csvLine = row => row.map(csvCell).join(',');
+const csvCell = cell => /[",;|\t\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
+const csvLine = (row, separator = ',') => row.map(csvCell).join(separator);

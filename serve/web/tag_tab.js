@@ -19,19 +19,20 @@ let kindOrder = [];
 const kindTone = kind => `tone-${Math.max(0, kindOrder.indexOf(kind)) % 6}`;
 
 async function findEntities() {
-  const name = $('tag-model').value, texts = $('tag-texts').value.split('\n').map(line => line.trim()).filter(Boolean);
-  if (!texts.length) { say(() => t('empty')); $('tag-texts').focus(); return; }
-  say(() => t('working'));
-  tagged = [];
+  const name = $('tag-model').value, texts = linesOf('tag-texts');
+  tagged = [];  // they are not the entities of these texts
   shownKind = null;
+  drawTagged();
+  if (!texts.length) { say(() => t('empty')); $('tag-texts').focus(); return; }
   kindOrder = [...new Set((models.find(model => model.name === name)?.labels || []).map(label => label.replace(/^[A-Z]-/, '')))].filter(kind => kind !== 'O');
-  try {
+  await counted('tag-send', texts.length, 'textsOf', async (signal, count) => {
     for (const part of parts(name, texts, text => text, false)) {
-      const { results } = await ask(`v1/models/${encodeURIComponent(name)}/tag`, { texts: part });
+      const { results } = await ask(`v1/models/${encodeURIComponent(name)}/tag`, { texts: part }, signal);
       tagged.push(...part.map((text, i) => ({ text, entities: results[i].entities })));
       drawTagged();
+      count(tagged.length);
     }
-  } finally { drawTagged(); }
+  });
   const found = tagged.reduce((sum, { entities }) => sum + entities.length, 0);
   say(() => t('tagged')(found, tagged.length));
   bring('tagged-title');

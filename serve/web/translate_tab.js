@@ -23,7 +23,14 @@ function fillBeams() { fill($('beams'), BEAMS.map(n => option(String(n), n === 1
 
 async function sendTranslation() {
   const source = $('source-text').value, model = $('translate-model').value, begun = performance.now();
-  if (!source.trim()) { say(() => t('emptySource')); $('source-text').focus(); return; }
+  if (!source.trim()) {
+    translation = null;
+    drawTranslation();
+    say(() => t('emptySource'));
+    $('source-text').focus();
+    return;
+  }
+  parts(model, [source], text => text, false);  // refuses a text that is too long
   const [from, to] = $('direction').value.split('-');
   leave = new AbortController();
   $('translate-stop').hidden = false;
@@ -49,7 +56,7 @@ async function sendTranslation() {
     if (error.name !== 'AbortError') throw error;
     say(() => t('cancelled'));
   } finally {
-    $('translate-stop').hidden = true;
+    leaveTo($('translate-send'), $('translate-stop'));
     if (translation) translation.over = true;
     drawTranslation();
   }

@@ -2,7 +2,7 @@
 let history = JSON.parse(stored('history') || '[]').filter(({ labels }) => labels);  // {text, labels, number}, not what an older page has left
 let limits = {}, ngrams = {};  // by choice
 let shown = [];
-redraws.push(() => { if ($('other').length) $('other').options[0].textContent = t('nothingElse'); aboutModel(); cards.clear(); show(shown); showHistory(); showSamples(); snippets(); });
+redraws.push(() => { aboutModel(); cards.clear(); show(shown); showHistory(); showSamples(); snippets(); });
 
 // A choice is a model's name, or the name and one of its versions as they stand in the path.
 const versionOf = choice => choice.split('/versions/');
@@ -24,19 +24,29 @@ async function predict(choice, texts, explain, signal) {
   showExchange();
   return answer.predictions.map((prediction, index) => ({ ...prediction, asked: { id, index } }));  // feedback names the request
 }
-// Splits the items into parts within the model's limits.
-function* parts(model, items, text, explain) {
+const bytesOf = text => new TextEncoder().encode(text).length;
+// The items in parts of at most `most` and at most `bytes`. `cost` gives the bytes of an item. One item may have more.
+function inParts(items, most, bytes, cost) {
+  const made = [];
+  let used = Infinity;
+  for (const item of items) {
+    const own = cost(item);
+    if (used + own > bytes || made.at(-1).length === most) { made.push([]); used = 0; }
+    made.at(-1).push(item);
+    used += own;
+  }
+  return made;
+}
+// Splits the items into parts within the model's limits. Throws an Error that names the first text that is longer than they allow.
+function parts(model, items, text, explain) {
   const limit = limits[model] || {};
   const most = Math.max(1, Math.min(explain ? EXPLAINED : BATCH, (explain ? limit.explained_texts : limit.texts) || BATCH));
-  const bytes = (limit.body_bytes || 1 << 20) - 256;
-  let part = [], used = 0;
-  for (const item of items) {
-    const cost = new TextEncoder().encode(JSON.stringify(text(item))).length + 1;
-    if (part.length && (part.length === most || used + cost > bytes)) { yield part; part = []; used = 0; }
-    part.push(item);
-    used += cost;
-  }
-  if (part.length) yield part;
+  const bytes = (limit.body_bytes || 1 << 20) - 256, longest = Math.min(limit.text_bytes || bytes, bytes);
+  items.forEach((item, i) => {
+    const own = bytesOf(text(item));
+    if (own > longest) throw new Error(t('tooLong')(item.number ?? i + 1, size(own), size(longest)));
+  });
+  return inParts(items, most, bytes, item => bytesOf(JSON.stringify(text(item))) + 1);
 }
 
 async function predictAll(choice, texts, explain, signal) {
@@ -56,15 +66,16 @@ async function loadModels() {
     for (const { name, limits: own } of models) limits[name] = own;  // of models of all tasks
     for (const choice of choices) { limits[choice] = modelOf(choice).limits; ngrams[choice] = modelOf(choice).ngrams; }
     fill($('model'), choices.map(choice => option(choice, choiceName(choice))));
-    fill($('other'), [option('', t('nothingElse')), ...choices.map(choice => option(choice, choiceName(choice)))]);
     $('other-field').hidden = choices.length < 2;
     $('error').hidden = true;
     aboutModel();
     snippets();
   } catch (error) { fail(error); }
 }
-// What the model gives a text, and which labels it knows.
+// What the model gives a text, which labels it knows, and which others can answer beside it.
 function aboutModel() {
+  const others = [...$('model').options].map(({ value }) => value).filter(choice => choice !== $('model').value);
+  fill($('other'), [option('', t('nothingElse')), ...others.map(choice => option(choice, choiceName(choice)))]);
   const { problem = 'single-label', labels = [] } = modelOf($('model').value) || {};
   $('gives').textContent = labels.length ? t('gives')[problem] : '';
   $('about').replaceChildren(...(problem === 'regression' ? [] : labels).map(label => make('li', `label ${tone(label)}`, named(label))));
@@ -114,11 +125,11 @@ function weights(explanation) {
 // Says which part of a text that is too long was used. An explanation gives the number of characters.
 function unread(text, { explanation }, hasNgrams) {
   const rule = t(hasNgrams ? 'ngramsOnly' : 'truncated');
-  return explanation ? `${t('readTo')(explanation.encoder_end, Array.from(text).length)} ${rule}` : rule;
+  return `${explanation ? t('readTo')(explanation.encoder_end, Array.from(text).length) : t('readPart')} ${rule}`;
 }
 // One model's answer to a text.
 function answer({ text, choice, prediction, hasNgrams }, withText = true) {
-  const box = make('div', 'answer'), verdict = make('div', 'verdict'), scores = make('div', 'scores');
+  const box = make('div', 'answer'), verdict = make('div', 'verdict');
   const problem = problemOf(prediction), isNumber = problem === 'regression';
   for (const label of labelsSaid(prediction)) {
     verdict.append(make('span', `label ${tone(label)}`, named(label)), make('span', 'number', `${(100 * prediction.scores[label]).toFixed(1)}%`));
@@ -129,13 +140,7 @@ function answer({ text, choice, prediction, hasNgrams }, withText = true) {
   // Labels of an order keep it.
   const shownScores = labelsInOrder({ choice, prediction }).map(label => [label, prediction.scores[label]]);
   if (problem !== 'ordinal') shownScores.sort((a, b) => b[1] - a[1]);
-  for (const [label, score] of isNumber ? [] : shownScores) {
-    const bar = make('div', `bar ${tone(label)}`), fill = make('span');
-    fill.style.width = `${100 * score}%`;
-    bar.append(fill);
-    bar.setAttribute('aria-hidden', 'true');
-    scores.append(make('span', '', named(label)), bar, make('span', 'number', score.toFixed(3)));
-  }
+  const scores = scoreBars(isNumber ? [] : shownScores.map(([label, score]) => ({ label: named(label), score, colour: tone(label) })));
   box.append(verdict, ...(withText || prediction.explanation ? [heat(text, prediction.explanation)] : []), scores);
   if (prediction.blank) box.append(make('p', 'hint', t('blank')));
   if (prediction.truncated) box.append(make('p', 'hint', unread(text, prediction, hasNgrams)));
@@ -179,7 +184,7 @@ function showSamples() {
   $('samples').replaceChildren(...t('samples').split('\n').map(text => {
     const choice = make('button', '', text);
     choice.type = 'button';
-    choice.addEventListener('click', event => { $('texts').value = text; snippets(); send(event); });
+    choice.addEventListener('click', () => { $('texts').value = text; snippets(); $('send').focus(); act($('send'), sendTexts); });
     return choice;
   }));
 }
@@ -212,29 +217,40 @@ function showExchange() {
   $('json-field').hidden = false;
 }
 
-async function send(event) {
-  event.preventDefault();
-  if ($('send').disabled) return;  // Ctrl+Enter was pressed while a request is in flight
-  const texts = $('texts').value.split('\n').map(line => line.trim()).filter(Boolean);
-  $('error').hidden = true;
-  if (!texts.length) { say(() => t('empty')); $('texts').focus(); return; }
-  $('send').disabled = true;
-  say(() => t('working'));
-  const results = [];
+const linesOf = id => $(id).value.split('\n').map(line => line.trim()).filter(Boolean);
+function forgetResults() {
+  batch = null;
+  $('file-results').hidden = true;
+  show([]);
+}
+async function sendTexts() {
+  const texts = linesOf('texts'), results = [];
+  const choices = [$('model').value, $('other').value].filter(Boolean), explain = $('explain').checked;
+  if (!texts.length) {
+    forgetResults();  // they are not the answer to an empty text
+    say(() => t('empty'));
+    $('texts').focus();
+    return;
+  }
   try {
-    const choices = [$('model').value, $('other').value].filter(Boolean), explain = $('explain').checked;
-    for (const part of parts(choices[0], texts, text => text, explain)) {
-      const sides = await Promise.all(choices.map(choice => predictAll(choice, part, explain && explains(choice))));
-      part.forEach((text, j) => results.push({ text, sides: choices.map((choice, k) => ({ choice, prediction: sides[k][j], hasNgrams: ngrams[choice] })) }));
-      show([...results]);
-    }
-    history = [...results.map(({ text, sides: [{ prediction }] }) => ({ text, labels: labelsSaid(prediction), ...(problemOf(prediction) === 'regression' && { number: shownNumber(prediction.value) }) })), ...history].slice(0, 50);
-    stored('history', JSON.stringify(history));
-    showHistory();
+    await counted('send', texts.length, 'textsOf', async (signal, count) => {
+      for (const part of parts(choices[0], texts, text => text, explain)) {
+        const sides = await Promise.all(choices.map(choice => predictAll(choice, part, explain && explains(choice), signal)));
+        part.forEach((text, j) => results.push({ text, sides: choices.map((choice, k) => ({ choice, prediction: sides[k][j], hasNgrams: ngrams[choice] })) }));
+        show([...results]);
+        count(results.length);
+      }
+    });
     say(() => t('done')(results.length));
     bring('results-title');
-  } catch (error) {
-    if (!results.length) { batch = null; $('file-results').hidden = true; show([]); }  // old results are not the answer to these texts
-    fail(error);
-  } finally { $('send').disabled = false; }
+  } finally {
+    if (results.length) remember(results); else forgetResults();
+  }
+}
+// Puts texts in front of the history. A text that is there already moves.
+function remember(results) {
+  const made = results.map(({ text, sides: [{ prediction }] }) => ({ text, labels: labelsSaid(prediction), ...(problemOf(prediction) === 'regression' && { number: shownNumber(prediction.value) }) }));
+  history = [...made, ...history].filter(({ text }, i, all) => all.findIndex(each => each.text === text) === i).slice(0, 50);
+  stored('history', JSON.stringify(history));
+  showHistory();
 }

@@ -10,7 +10,7 @@ import browser as browsing
 import openpyxl
 import pandas as pd
 import pytest
-from test_web_page import chromium, choose, endpoint, page  # noqa: F401  the fixtures
+from test_web_page import analyse_file, chromium, choose, endpoint, page, saved  # noqa: F401  the fixtures
 
 pytestmark = pytest.mark.skipif(
     not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
@@ -78,10 +78,14 @@ READ = [
     ("named-wrong.csv", TWO_SHEETS, None, None, ["good", "bad"]),
 ]
 REFUSED = [
-    ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "Save it as .xlsx"),
-    ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4, "no text file"),
-    ("letter.docx", b"PK\x03\x04" + bytes(100), "no workbook"),
-    ("cut.xlsx", BOOK[: len(BOOK) // 2], "no workbook"),
+    ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "This is an old or encrypted workbook, which qing does not read. Save it as .xlsx"),
+    ("picture.csv", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4, "This is a picture"),
+    ("letter.pdf", b"%PDF-1.4\n1 0 obj\n", "This is a PDF, which qing does not read. Save its texts as .csv or .txt."),
+    ("named-wrong.txt", b"%PDF-1.4\n1 0 obj\n", "This is a PDF"),
+    ("table.parquet", b"PAR1" + bytes(20), "This is a Parquet file, which qing does not read. Convert it to CSV."),
+    ("bytes.csv", bytes(range(256)) * 4, "neither a text file"),
+    ("letter.docx", b"PK\x03\x04" + bytes(100), "This is a document"),
+    ("cut.xlsx", BOOK[: len(BOOK) // 2], "cannot read this workbook"),
     ("empty.csv", b"", "no rows"),
     ("header.csv", b"text,label\n", "no rows"),
 ]
@@ -131,8 +135,8 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(reader, tmp_path,
 def test_what_may_be_misread_is_told(page, tmp_path):  # noqa: F811
     for name, content, told in [
         ("uneven.csv", b"text,stars\ngood,5\nbad\nfine,3,x\n", "2 with another number of cells"),
-        ("wrong.jsonl", b'{"text": "good"}\nnothing\n[1]\n', "2 skipped, because they are no JSON objects (lines 2, 3)"),
-        ("empty.csv", b"id,text\n1,good\n2,\n3,  \n", "2 without a text"),
+        ("wrong.jsonl", b'{"text": "good"}\nnothing\n[1]\n', "2 lines are not JSON objects and were skipped: 2, 3"),
+        ("empty.csv", b"id,text\n1,good\n2,\n3,  \n", "2 rows have no text"),
     ]:
         (tmp_path / name).write_bytes(content)
         choose(page, tmp_path / name)
@@ -212,3 +216,37 @@ def test_a_dropped_file_is_read(page):  # noqa: F811
     page.wait("document.getElementById('file-name').textContent === 'dropped.csv'")
     assert texts_read(page) == ["good"]
     assert not page.run("return document.body.classList.contains('dragging')")
+
+
+@pytest.mark.parametrize("tab, told", [("try", "batch-status"), ("data", "error")])
+def test_a_dropped_document_is_refused_by_name(page, tab, told):  # noqa: F811
+    page.click(f"#tab-{tab}")
+    page.run("window.posts = 0; const before = fetch; window.fetch = (url, options) => { posts += options.method === 'POST'; return before(url, options); }")
+    for name, content, what in [("letter.pdf", "%PDF-1.4", "This is a PDF"), ("bad.png", "\\x89PNG", "This is a picture")]:
+        page.run("const list = new DataTransfer(); list.items.add(new File([Uint8Array.from(arguments[1], c => c.charCodeAt(0))], arguments[0]));"
+                 "document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: list, bubbles: true, cancelable: true }))",
+                 name, content.replace("\\x89", "\x89"))  # fmt: skip
+        page.wait(f"document.getElementById('{told}').textContent.startsWith('{name}: {what}')")
+    assert page.run("return posts") == 0 and page.text("#status") == ""
+    assert page.run("return document.getElementById('run').disabled && document.getElementById('upload-send').disabled")
+
+
+@pytest.mark.parametrize("name, separator", [("rows.csv", ";"), ("rows.tsv", "\t"), ("rows.csv", "|")])
+def test_results_keep_the_separator_of_the_file(page, tmp_path, name, separator):  # noqa: F811
+    path = tmp_path / name
+    path.write_text(f"text{separator}stars\nI love this film{separator}5\n")
+    choose(page, path)
+    analyse_file(page)
+    made = saved(page, tmp_path)
+    head, row = made.read_text(encoding="utf-8-sig").splitlines()
+    assert head.split(separator) == ["text", "stars", "label", "score", "score_negative", "score_neutral", "score_positive"]
+    assert row.startswith(f"I love this film{separator}5{separator}positive{separator}") and made.suffix == path.suffix
+
+
+def test_a_row_that_is_too_long_is_told_before_anything_is_sent(page, tmp_path):  # noqa: F811
+    path = tmp_path / "long.csv"
+    path.write_text("text\nfine\n" + "long " * 100_000 + "\n")
+    choose(page, path)
+    page.click("#run")
+    page.wait("document.getElementById('batch-status').textContent.startsWith('Text 2 has 500.0 kB')")
+    assert page.run("return [document.getElementById('run').disabled, document.getElementById('cancel').hidden, document.activeElement.id]") == [False, True, "run"]

@@ -40,6 +40,14 @@ def test_pictures_get_labels_and_overlays(chromium, endpoint, tmp_path, screensh
     ]
     assert page.run("return document.querySelectorAll('canvas.picture').length") == 4, "each with its overlay"
     page.wait("[...document.querySelectorAll('canvas.picture')].every(e => e.width !== 300)")
+    shares = page.run("return [...document.querySelectorAll('#image-results .bar')].map(e => e.firstChild.offsetWidth / e.clientWidth)")
+    scores = page.run("return [...document.querySelectorAll('#image-results .scores .number')].map(e => Number(e.textContent))")
+    wide = page.run("return document.querySelector('#image-results .bar').clientWidth")
+    assert wide > 100 and shares == pytest.approx(scores, abs=0.02), "bars are as long as their scores"
+    assert page.text("#status") == "2 pictures classified" and "Red pixels" in page.text("#image-legend")
+    fits = page.run("return ['image-files', 'data-file', 'file'].map(id => document.getElementById(id)).filter(e => e.checkVisibility())"
+                    ".every(e => e.scrollHeight <= e.clientHeight)")  # fmt: skip
+    assert fits, "the button of a field for files is cut off"
     page.screenshot(screenshots / "images.png")
 
 
@@ -63,4 +71,55 @@ def test_a_broken_picture_is_told(chromium, endpoint, tmp_path):  # noqa: F811
     page.type("#image-files", str(tmp_path / "broken.png"))
     page.click("#image-send")
     page.wait("!document.getElementById('error').hidden")
-    assert "images[0]: the PNG is damaged" in page.text("#error")
+    assert page.text("#error").startswith("broken.png: the PNG is damaged") and page.text("#status") == ""
+
+
+def test_a_fast_stroke_is_a_line(chromium, endpoint):  # noqa: F811
+    page = chromium
+    page.open(endpoint + "/")
+    open_tab(page, "images")
+    place = {"type": "pointerMove", "duration": 0, "origin": {browsing.ELEMENT: page.find("#board")}}
+    stroke = [{**place, "x": -100, "y": 0}, {"type": "pointerDown", "button": 0}, {**place, "x": 100, "y": 0}, {"type": "pointerUp", "button": 0}]
+    page.send("POST", "/actions", {"actions": [{"type": "pointer", "id": "mouse", "actions": stroke}]})
+    row = "return [...pen.getImageData(0, 140, 280, 1).data].filter((_, i) => i % 4 === 0)"
+    assert page.run(row)[30:250] == [255] * 220
+    page.click("#board-clear")
+    assert not any(page.run(row))
+
+
+def drop(page, *files):
+    """Drops files, {name: bytes}, on the page."""
+    page.run("const list = new DataTransfer(); for (const [name, bytes] of arguments[0]) list.items.add(new File([new Uint8Array(bytes)], name));"
+             "document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: list, bubbles: true, cancelable: true }))",
+             [[name, list(content)] for name, content in files])  # fmt: skip
+
+
+def test_what_is_no_picture_is_refused_by_name_before_it_is_sent(chromium, endpoint):  # noqa: F811
+    page = chromium
+    page.open(endpoint + "/")
+    page.console()  # of the tests before
+    open_tab(page, "images")
+    page.wait("document.querySelector('#image-model option') !== null")
+    drop(page, ("one.png", png(squares(1, 1)[0][0])), ("letter.pdf", b"%PDF-1.4"), ("notes.png", b"text"))
+    page.wait("!document.getElementById('error').hidden")
+    assert page.text("#error").endswith("letter.pdf, notes.png")
+    assert page.run("return [...document.querySelectorAll('.pictured .hint')].map(e => e.textContent)") == ["one.png"]
+    page.click("#image-send")
+    page.wait("document.getElementById('status').textContent === '1 picture classified'")
+    assert page.run("return document.activeElement.id") == "image-send", "a button keeps the focus while it works"
+    assert page.console() == []
+
+
+def test_explained_pictures_are_counted_and_can_be_cancelled(chromium, endpoint):  # noqa: F811
+    page = chromium
+    page.open(endpoint + "/")
+    open_tab(page, "images")
+    page.wait("document.querySelector('#image-model option') !== null")
+    page.run("document.getElementById('image-explain').checked = true")
+    drop(page, *[(f"{i}.png", png(image)) for i, image in enumerate(squares(6, 2)[0])])
+    page.wait("document.querySelectorAll('.pictured').length === 6")
+    page.run("const before = jsonOf; jsonOf = async response => { const answer = await before(response); document.getElementById('image-send-stop').click(); return answer; }")
+    page.click("#image-send")
+    page.wait("document.getElementById('status').textContent === 'Cancelled: 4 of 6 pictures classified'")
+    assert page.run("return document.querySelectorAll('.picture-label').length") == 4
+    assert page.run("return document.getElementById('image-send-stop').hidden")

@@ -62,7 +62,7 @@ def answered(page, kind, explain=False):
     page.run("document.getElementById('explain').checked = arguments[1]; document.getElementById('texts').value = arguments[0]",
              "\n".join(TEXTS[kind]), explain)  # fmt: skip
     page.run("document.getElementById('send').click()")
-    page.wait(f"document.querySelectorAll('#results > li').length === {len(TEXTS[kind])} && !document.getElementById('send').disabled")
+    page.wait(f"document.querySelectorAll('#results > li').length === {len(TEXTS[kind])} && !document.getElementById('send').ariaDisabled")
     return page.run("return shown.map(({ sides }) => sides[0].prediction)")
 
 
@@ -234,7 +234,7 @@ def started(page, server):
     """Starts the training and returns what the page has sent, with the job as the service knows it."""
     before = page.run("window.bodies.length = 0; return document.querySelectorAll('#jobs > li[id]').length")
     page.run("document.getElementById('job-send').click()")
-    page.wait(f"document.querySelectorAll('#jobs > li[id]').length === {before + 1} && !document.getElementById('job-send').disabled")
+    page.wait(f"document.querySelectorAll('#jobs > li[id]').length === {before + 1} && !document.getElementById('job-send').ariaDisabled")
     (body,) = page.run("return window.bodies")
     job = page.run("return document.querySelector('#jobs > li[id]').id")
     return asked_options(body), lambda: ask(f"{server.endpoint}/v1/jobs/{job}")[2]
@@ -375,6 +375,7 @@ def test_numbers_are_not_explained_and_have_no_labels(page, server, files, tmp_p
     page.run("document.getElementById('explain').checked = true")
     predicted = answered(page, "regression", explain=True)
     assert page.run("return document.getElementById('explain-field').hidden")
+    assert [ask(f"{server.endpoint}/v1/models/{kind}")[2]["explains"] for kind in KINDS] == [True, True, False]
     assert page.text("#gives") == "It gives a text a number." and texts_of(page, "#about li") == []
     assert texts_of(page, "#history button span:first-child") == [str(round(one["value"])) for one in predicted]
     assert "print(emotion.value)" in page.text("#python")
@@ -384,7 +385,7 @@ def test_numbers_are_not_explained_and_have_no_labels(page, server, files, tmp_p
     assert texts_of(page, "#rows th:not(:first-child)") == ["#", "text", "Number"]
     assert page.run("return document.getElementById('explain-rows').hidden")
     rows = list(csv.reader(io.StringIO(saved(page, tmp_path).read_text(encoding="utf-8-sig"))))
-    assert rows[0] == ["text", "label", "predicted"] and len(rows) == 151
+    assert rows[0] == ["text", "label", "value"] and len(rows) == 151
     errors = np.array([float(row[2]) - float(row[1]) for row in rows[1:]])
     assert np.abs(errors).mean() < 300
 
@@ -429,7 +430,7 @@ def test_a_comparison_shows_the_measures_of_the_kind(page, server, files, kind, 
     assert rows == measures + [group] * (group is not None)
     heads = page.run("return [...document.querySelectorAll('#promotion th')].map(e => e.textContent)")
     assert heads[:4] == ["Measure", "Texts", "Before", "After"] and ("Correct before" in heads) == (kind == "ordinal")
-    names = page.run("return [...document.querySelectorAll('#models tbody tr')].map(r => [r.children[0].textContent, r.children[2].textContent])")
+    names = page.run("return [...document.querySelectorAll('#models tbody tr')].map(r => [r.children[0].textContent, r.children[3].textContent])")
     expected = {"multi-label": "several labels: food, law, money, sport", "ordinal": "an ordered label: 1, 2, 3, 4, 5", "regression": "a number: value"}
     assert [kind, expected[kind]] in names
     page.click("#tab-data")

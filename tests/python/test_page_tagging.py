@@ -40,7 +40,7 @@ def find(page, texts):
     page.run("document.getElementById('tag-texts').value = arguments[0]", "\n".join(texts))
     page.type("#tag-texts", CONTROL + ENTER)
     page.wait(f"document.querySelectorAll('#tagged-texts > li').length === {len(texts)} && "
-              "!document.getElementById('tag-send').disabled")  # fmt: skip
+              "!document.getElementById('tag-send').ariaDisabled")  # fmt: skip
 
 
 def test_entities_are_marked_counted_listed_and_downloaded(page, endpoint, screenshots):  # noqa: F811

@@ -36,7 +36,7 @@ def page(chromium, endpoint):  # noqa: F811
 def translate(page, text):
     page.run("document.getElementById('source-text').value = ''; translation = null; drawTranslation()")
     page.type("#source-text", text + CONTROL + ENTER)
-    page.wait("translation?.over && !document.getElementById('translate-send').disabled")
+    page.wait("translation?.over && !document.getElementById('translate-send').ariaDisabled")
 
 
 def test_a_text_is_translated_and_its_words_point_to_the_source(page, endpoint, screenshots):  # noqa: F811
@@ -104,7 +104,7 @@ def test_a_translation_arrives_as_it_is_written(page):
             .observe(document.getElementById('translation'), { childList: true, subtree: true, characterData: true });""")
     page.run("document.getElementById('source-text').value = arguments[0]", "\n".join(en for en, _ in PAIRS * 100))
     page.click("#translate-send")
-    page.wait("translation?.over && !document.getElementById('translate-send').disabled")
+    page.wait("translation?.over && !document.getElementById('translate-send').ariaDisabled")
     whole = page.run("return document.getElementById('translation').textContent")
     assert whole == "\n".join(zh for _, zh in PAIRS * 100)
     seen = [text for text in page.run("return window.seen") if text]
@@ -124,7 +124,7 @@ def test_a_translation_can_be_cancelled_and_errors_are_told(page):
     page.run("document.getElementById('source-text').value = arguments[0]", long)
     page.run("document.getElementById('translate-send').click(); document.getElementById('translate-stop').click()")
     page.wait("document.getElementById('status').textContent === 'Cancelled'")
-    page.wait("!document.getElementById('translate-send').disabled")
+    page.wait("!document.getElementById('translate-send').ariaDisabled")
     assert page.run("return document.getElementById('translate-stop').hidden")
     page.run("models[0].directions.push('en-fr'); fillDirections()")
     chosen(page, "#direction", "en-fr")

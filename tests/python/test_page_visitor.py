@@ -92,7 +92,7 @@ def test_a_workbook_from_drop_to_download(visit, reviews, tmp_path, screenshots)
     page.screenshot(screenshots / "desktop_file.png")
     analyse_file(page)
     assert page.text("#results-title") == "Results: emotion_analysis (2)"
-    assert "100 texts" in page.text("#batch-status") and "20 without a text" in page.text("#summary")
+    assert "100 texts" in page.text("#batch-status") and "20 rows have no text" in page.text("#summary")
     tallies = page.run("return Object.fromEntries([...document.querySelectorAll('.tally')].map(e => [e.children[1].textContent, Number(e.children[2].textContent)]))")
     assert set(tallies) == {"positive", "neutral", "negative"} and sum(tallies.values()) == 100 and tallies["positive"] >= 40
 
@@ -128,7 +128,7 @@ def test_a_workbook_from_drop_to_download(visit, reviews, tmp_path, screenshots)
     assert path.name == "reviews emotion_analysis.xlsx"
     sheet = openpyxl.load_workbook(path).active
     made = [list(row) for row in sheet.iter_rows(values_only=True)]
-    assert made[0] == ["id", "text", "stars", "predicted", "score", "negative", "neutral", "positive", "explanation"]
+    assert made[0] == ["id", "text", "stars", "label", "score", "score_negative", "score_neutral", "score_positive", "explanation"]
     assert len(made) == 121
     assert [row[1] or "" for row in made[1:]] == REVIEWS * 20
     assert made[3][3:] == [None] * 6 and made[1][3] == "positive" and isinstance(made[1][4], float)
@@ -154,7 +154,7 @@ def test_a_workbook_from_drop_to_download(visit, reviews, tmp_path, screenshots)
 def test_two_versions_side_by_side(visit, screenshots):  # noqa: F811
     page = visit()
     assert page.run("return [...document.getElementById('other').options].map(e => e.textContent)") == [
-        "no other model", "emotion_analysis (2)", "emotion_analysis (1)"]  # fmt: skip
+        "no other model", "emotion_analysis (1)"], "not the chosen one"  # fmt: skip
     page.run("document.getElementById('other').value = 'emotion_analysis/versions/1'")
     analyse(page, TEXTS)
     assert page.text("#results-title") == "Results: emotion_analysis (2) / emotion_analysis (1)"
@@ -182,7 +182,7 @@ def test_a_file_is_compared_too(visit, models_root, endpoint, reviews, tmp_path,
         ["neutral", "negative"]] * 20  # fmt: skip
     page.screenshot(screenshots / "desktop_file_compared.png")
     rows = downloaded(page, tmp_path)
-    assert rows[0][-2:] == ["predicted emotion_analysis (1)", "score emotion_analysis (1)"]
+    assert rows[0][-2:] == ["label emotion_analysis (1)", "score emotion_analysis (1)"]
     assert [row[-2] for row in rows[1:7]] == ["positive", "negative", "", "negative", "positive", "positive"]
 
 

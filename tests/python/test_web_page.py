@@ -61,7 +61,7 @@ def screenshots():
 def analyse(page, texts):
     page.run("document.getElementById('texts').value = ''")
     page.type("#texts", "\n".join(texts) + CONTROL + ENTER)
-    page.wait(f"document.querySelectorAll('#results > li').length === {len(texts)} && !document.getElementById('send').disabled")
+    page.wait(f"document.querySelectorAll('#results > li').length === {len(texts)} && !document.getElementById('send').ariaDisabled")
 
 
 def test_the_page_is_self_contained(endpoint):
@@ -129,10 +129,10 @@ def saved(page, folder, button="#download"):
     return path
 
 
-def downloaded(page, folder):
-    """Returns the rows of the CSV file that the page offers."""
+def downloaded(page, folder, separator=","):
+    """Returns the rows of the table that the page offers."""
     content = saved(page, folder).read_bytes().decode("utf-8")
-    return list(csv.reader(io.StringIO(content.removeprefix("\ufeff"), newline="")))
+    return list(csv.reader(io.StringIO(content.removeprefix("\ufeff"), newline=""), delimiter=separator))
 
 
 def choose(page, path):
@@ -154,11 +154,11 @@ def test_a_file_is_predicted_with_progress_and_downloaded(page, labels, tmp_path
         csv.writer(file).writerows(rows)
     choose(page, path)
     assert page.run("return document.getElementById('column').selectedOptions[0].textContent") == "text"
-    assert "30 without a text" in page.text("#batch-status")
+    assert "30 rows have no text" in page.text("#batch-status")
     analyse_file(page)
     assert "120 texts" in page.text("#batch-status")
     result = downloaded(page, tmp_path)
-    assert result[0] == ["id", "text", "predicted", "score", "negative", "neutral", "positive"]
+    assert result[0] == ["id", "text", "label", "score", "score_negative", "score_neutral", "score_positive"]
     assert [row[:2] for row in result[1:]] == rows[1:]
     assert [row[2] for row in result[1:4]] == labels
     assert all(row[2:] == [""] * 5 for row in result[1:] if row[1] == "")  # empty cells stay empty
@@ -171,18 +171,18 @@ def test_a_file_of_a_chinese_spreadsheet_is_read(page, labels, tmp_path):
     choose(page, path)
     assert page.run("return document.getElementById('column').selectedOptions[0].textContent") == "文本"
     analyse_file(page)
-    rows = downloaded(page, tmp_path)
+    rows = downloaded(page, tmp_path, "\t")
     assert [row[:3] for row in rows[1:]] == [["1", "我非常喜欢这个电影", "positive"], ["2", "这个产品真的很差", "negative"]]
     assert not page.run("return document.getElementById('model').disabled")
 
 
 def test_new_columns_of_the_download_have_unique_names(page, tmp_path):
     path = tmp_path / "texts.csv"
-    path.write_text("text,positive,score\nI love this film,a,b\n", encoding="utf-8")
+    path.write_text("text,label,score\nI love this film,a,b\n", encoding="utf-8")
     choose(page, path)
     analyse_file(page)
     head, row = downloaded(page, tmp_path)
-    assert head == ["text", "positive", "score", "predicted", "score_qing", "negative", "neutral", "positive_qing"]
+    assert head == ["text", "label", "score", "predicted_label", "predicted_score", "score_negative", "score_neutral", "score_positive"]
     assert row[:4] == ["I love this film", "a", "b", "positive"]
 
 
@@ -202,7 +202,7 @@ def test_unread_words_are_marked_and_have_their_own_weights(chromium, serve):
     marks = chromium.run("return [...document.querySelectorAll('#results mark.unread')].map(mark => mark.textContent)")
     assert marks[-1] == "terrible" and set(marks) <= {"good", "and", "bad", "terrible"} and len(marks) > 20
     [hint] = chromium.run("return [...document.querySelectorAll('#results .hint')].map(hint => hint.textContent)")
-    assert "Only the n-grams of words count at its end" in hint and f"of {len(text)} characters" in hint
+    assert "After that only word n-grams count" in hint and f"of {len(text)} characters" in hint
     # What the encoder did not read stands behind a sign, and the whole text is still there.
     shown = chromium.run("const e = document.querySelector('#results .text').cloneNode(true), rest = e.querySelector('.rest.counted');"
                          "const sign = rest.querySelector('.boundary'); const said = sign.textContent; sign.remove();"
@@ -219,7 +219,7 @@ def test_the_end_that_no_part_of_the_model_used_has_no_colour(page):
     rest = page.run("const rest = document.querySelector('#results .rest'); return [rest.className, rest.querySelectorAll('mark').length]")
     assert rest == ["rest", 0]
     [hint] = page.run("return [...document.querySelectorAll('#results .hint')].map(hint => hint.textContent)")
-    assert "The rest was not read and counts for nothing." in hint
+    assert "The rest was not read and does not count." in hint
 
 
 def test_errors_are_told(page, screenshots):
