@@ -40,7 +40,7 @@ void put_run(const float* from, int64_t count, int64_t step, bool accumulate, fl
 Tensor rounded_weight(const Convolution& c, const float* weight) {
   constexpr int64_t kGrain = 1 << 14;
   const int64_t count = c.filters * c.depth();
-  Tensor rounded = words(pairs_of(count));
+  Tensor rounded = word_memory(pairs_of(count));
   uint16_t* const out = halves_of(rounded);
   parallel_for(divided_up(count, kGrain), 1, [&](int64_t begin, int64_t end) {
     const int64_t first = begin * kGrain;
@@ -58,7 +58,7 @@ class WordFilters {
         channels_(view.channels),
         taps_(view.h.count * view.w.count),
         block_(round_up(divided_up(depth(), divided_up(depth(), kMostPairs)), kPairUnit)),
-        words_(words(divided_up(depth(), block_) * filters_ * line_step(block_))) {
+        words_(word_memory(divided_up(depth(), block_) * filters_ * line_step(block_))) {
     std::vector<int64_t> taps;
     for (int64_t i = 0; i < view.h.count; ++i) {
       for (int64_t j = 0; j < view.w.count; ++j) {
@@ -132,8 +132,8 @@ class WindowProducts {
     const FlatPlanes most(part_of(h, 0, blocks.rows), w, blocks.rows == h.out);
     const int64_t columns = round_up(blocks.images * round_up(most.run(), kUnit), nr_);
     planes_ = Tensor::zeros({blocks.images * image_words(most) + most.overhang() + kUnit}, DType::i32);
-    pixels_ = words(h.in * w.in);
-    panels_ = words(columns * filters.depth());
+    pixels_ = word_memory(h.in * w.in);
+    panels_ = word_memory(columns * filters.depth());
     results_ = Tensor::empty({filters.filters() * columns});
   }
 

@@ -44,9 +44,9 @@ class WeightProducts {
     depth_ = depth(most_, blocks.images);
     line_ = 2 * line_step(pairs_of(depth_ + most_.place(c.h.kernel - 1, c.w.kernel - 1) + 1));
     lines_ = Tensor::zeros({c.channels * most_.phases() * 2 * line_ / 2}, DType::i32);
-    pixels_ = words(pairs_of(std::max(c.in_pixels(), c.out_pixels())));
-    upstream_ = words(round_up(c.filters, nr_) * pairs_of(depth_));
-    panels_ = words(round_up(c.filters, nr_) * pairs_of(depth_));
+    pixels_ = word_memory(pairs_of(std::max(c.in_pixels(), c.out_pixels())));
+    upstream_ = word_memory(round_up(c.filters, nr_) * pairs_of(depth_));
+    panels_ = word_memory(round_up(c.filters, nr_) * pairs_of(depth_));
   }
 
   // The products of rows of images n to n + images − 1 become `sums` [taps, channels, filters], or are added to them,

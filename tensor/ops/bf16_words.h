@@ -9,7 +9,7 @@
 namespace qing {
 
 /// Memory for so many words, and a view of it.
-inline Tensor words(int64_t count) { return Tensor::empty({count}, DType::i32); }
+inline Tensor word_memory(int64_t count) { return Tensor::empty({count}, DType::i32); }
 inline uint32_t* words_of(const Tensor& x) { return reinterpret_cast<uint32_t*>(x.data<int32_t>()); }
 /// The words as bf16, two each.
 inline uint16_t* halves_of(const Tensor& x) { return reinterpret_cast<uint16_t*>(x.data<int32_t>()); }
