@@ -303,7 +303,7 @@ def test_one_combination_of_labels_is_enough(qing, tmp_path):
     refused = qing(*words, "--multi-label", 0, "--overwrite", check=False)
     assert refused.returncode == 2 and "--label-separator: is for several labels a text" in refused.stderr
     single = qing("eval", "--data", data, "--label-separator", "/", check=False)
-    assert single.returncode == 2 and "--label-separator: a single_label_classification model" in single.stderr
+    assert single.returncode == 2 and "--label-separator: a single-label model" in single.stderr
 
 
 def test_blanks_around_names_of_a_header_do_not_count(qing, tmp_path):
