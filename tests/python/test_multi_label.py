@@ -170,8 +170,8 @@ def test_the_card_and_the_curves(model):
 
 
 def test_positive_weights_raise_recall(qing, files, model, tmp_path):
-    train(qing, *files, tmp_path / "m", "--multi-label", 1, "--epochs", 3, "--positive-weight", 1)
-    train(qing, *files, tmp_path / "plain", "--multi-label", 1, "--epochs", 3)
+    train(qing, *files, tmp_path / "m", "--multi-label", 1, "--epochs", 2, "--positive-weight", 1)
+    train(qing, *files, tmp_path / "plain", "--multi-label", 1, "--epochs", 2)
     scores = {}
     for name in ("m", "plain"):
         qing("eval", "--model", tmp_path / name, "--data", files[1], "--out", tmp_path / "r.csv")
