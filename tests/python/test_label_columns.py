@@ -77,7 +77,7 @@ def test_the_labels_are_the_columns_in_their_order(qing, files, model, tmp_path)
 
 def test_marks_of_every_form_are_evaluated_alike(qing, files, model, tmp_path):
     wanted = json.loads(qing("eval", "--model", model, "--data", files[1], "--json").stdout.splitlines()[-1])
-    assert wanted["micro_f1"] > 0.8
+    assert wanted["micro_f1"] > 0.75
     for yes, no in (("True", "False"), ("yes", "no"), ("1.0", "0.0")):
         other = write(tmp_path / "other.csv", comments(150, 2), yes, no)
         found = json.loads(qing("eval", "--model", model, "--data", other, "--json").stdout.splitlines()[-1])
