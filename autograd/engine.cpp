@@ -85,8 +85,8 @@ void check_walkable(const std::vector<Node*>& order, const Walk& walk, const cha
     if (!passes_on(*node, walk)) continue;
     if (node->released) {
       throw AutogradError(
-          fmt::format("{}: the graph at {} was freed by an earlier walk; pass retain_graph there to run "
-                      "it again",
+          fmt::format("{}: an earlier backward pass through {} freed the graph; pass retain_graph to that pass if a "
+                      "second one follows",
                       op, node->op));
     }
     if (walk.create_graph && node->differentiable == Order::first) {

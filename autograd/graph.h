@@ -3,7 +3,8 @@
 //   Tensor square(const Tensor& x) {
 //     Tensor y = ...;                                              // forward, on plain tensors
 //     if (recording({x})) {
-//       record("square", y, {x}, [x = Saved(x)](const Tensor& dy, GradSink& grad) {
+//       const OpName name = OpName::custom("square", Order::second);  // an operation of qing: its literal, from kOps
+//       record(name, y, {x}, [x = Saved(x)](const Tensor& dy, GradSink& grad) {
 //         grad.add(0, mul(dy, scale(grad.input(0, x), 2)));        // dL/dx from dL/dy
 //       });
 //     }
@@ -11,7 +12,7 @@
 //   }
 //
 // A backward made of differentiable operations on dy, grad.input() and grad.output(), as this one, can itself be
-// differentiated: list the operation as Order::second. If a faster way exists for the usual case, choose it by
+// differentiated: its order is Order::second. If a faster way exists for the usual case, choose it by
 // grad.create_graph().
 #pragma once
 

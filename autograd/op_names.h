@@ -200,7 +200,7 @@ class OpName {
         return;
       }
     }
-    throw "not in kOps: add the operation there and a sample to its gradient test";
+    throw "no operation of qing; name your own by OpName::custom(name, order), and list one of qing in kOps";
   }
   /// `name` must outlive every graph: a string literal.
   static OpName custom(const char* name, Order order = Order::first) { return OpName(name, order); }

@@ -85,6 +85,10 @@ foreach(folder ${QING_FOLDERS})
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/qing-${folder}.pc DESTINATION ${QING_PKGCONFIG_DIR} COMPONENT ${folder})
 endforeach()
 
+if(TARGET qing_c)
+  install(FILES ${config_files} DESTINATION ${QING_CONFIG_DIR} COMPONENT capi)
+endif()
+
 # One header for all layers that are installed.
 install(FILES cmake/include/qing/qing.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/qing COMPONENT tensor)
 

@@ -4,9 +4,10 @@
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/optim/optimizer.h>
+#include <qing/tensor/errors.h>
 #include <qing/tensor/random.h>
 
-int main() {
+int main() try {
   using namespace qing;
 
   // Points of y = 2x − 1 with a little noise.
@@ -29,7 +30,10 @@ int main() {
     backward(J);  // stores ∇J in the parameters' gradients
     sgd.step();   // θ ← θ − α·∇J
     if (step % 20 == 0) {
-      std::printf("step %2d   J = %.4f   y = %.3f x + %.3f\n", step, J.item(), slope.item(), intercept.item());
+      std::printf("step %2d   J = %.4f   y = %.3f x %+.3f\n", step, J.item(), slope.item(), intercept.item());
     }
   }
+} catch (const qing::Error& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }

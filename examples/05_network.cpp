@@ -1,9 +1,9 @@
-// Trains a network in 30 lines to tell which points of the plane are inside a circle.
+// Trains a network to tell which points of the plane are inside a circle.
 #include <qing/qing.h>
 
 #include <cstdio>
 
-int main() {
+int main() try {
   using namespace qing;
   Generator rng(1);
   const Tensor points = randn({1000, 2}, rng), distances = sum(points * points, {1});
@@ -14,10 +14,15 @@ int main() {
   model.set_requires_grad(true);
   optim::AdamW adamw(model.parameters(), {.lr = 0.02});
   for (int step = 0; step <= 200; ++step) {
-    const Tensor loss = cross_entropy(model(points), inside);
+    const Tensor logits = model(points), loss = cross_entropy(logits, inside);
     adamw.zero_grad();
     backward(loss);
     adamw.step();
-    if (step % 50 == 0) std::printf("step %3d   loss %.4f\n", step, loss.item());
+    if (step % 50 == 0) {
+      std::printf("step %3d   loss %.4f   accuracy %.3f\n", step, loss.item(), nn::accuracy(logits, inside));
+    }
   }
+} catch (const qing::Error& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }

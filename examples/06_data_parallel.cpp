@@ -9,8 +9,9 @@
 #include <qing/optim/parallel/thread_ranks.h>
 #include <qing/optim/training/data_parallel.h>
 #include <qing/tensor/creation.h>
+#include <qing/tensor/errors.h>
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   using namespace qing;
   const int ranks = argc > 1 ? std::atoi(argv[1]) : 2;
   if (ranks < 1) {
@@ -36,4 +37,7 @@ int main(int argc, char** argv) {
       if (rank.is_first() && step % 50 == 0) std::printf("step %3d   loss %.9f\n", step, loss);
     }
   });
+} catch (const qing::Error& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }

@@ -4,7 +4,7 @@
 
 #include <cstdio>
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   using namespace qing;
   if (argc != 4) {
     std::fprintf(stderr, "usage: %s MODEL TABLE.tsv OUT    (TABLE has the columns text and label)\n", argv[0]);
@@ -15,4 +15,7 @@ int main(int argc, char** argv) {
   const optim::TrainResult result = optim::finetune(argv[1], examples, argv[3]);
   std::printf("trained %lld steps on %zu texts, loss %.3f\n", static_cast<long long>(result.steps), examples.size(),
               result.loss);
+} catch (const qing::Error& error) {
+  std::fprintf(stderr, "%s\n", error.what());
+  return 1;
 }

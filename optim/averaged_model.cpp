@@ -38,7 +38,8 @@ Averaging swa() {
 }
 
 AveragedModel::AveragedModel(std::vector<Tensor> parameters, Averaging averaging) : averaging_(std::move(averaging)) {
-  if (parameters.empty()) throw ValueError("AveragedModel: there are no parameters");
+  if (parameters.empty())
+    throw ValueError("AveragedModel: there are no parameters; does the module report its parts in visit()?");
   for (size_t i = 0; i < parameters.size(); ++i) {
     const Tensor& parameter = parameters[i];
     dispatch_floating(parameter.dtype(), "AveragedModel", [](auto) {});

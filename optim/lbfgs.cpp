@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <qing/autograd/autograd.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/warnings.h>
 
 #include <algorithm>
 #include <cmath>
@@ -42,7 +43,8 @@ Tensor vector_state(const std::vector<double>& values) {
 
 Lbfgs::Lbfgs(std::vector<Tensor> parameters, LbfgsOptions options)
     : parameters_(std::move(parameters)), options_(options) {
-  if (parameters_.empty()) throw ValueError("Lbfgs: there are no parameters");
+  if (parameters_.empty())
+    throw ValueError("Lbfgs: there are no parameters; does the module report its parts in visit()?");
   for (const Tensor& parameter : parameters_) {
     if (!parameter.defined() || !requires_grad(parameter) || !is_leaf(parameter) || !parameter.is_contiguous()) {
       throw ValueError(fmt::format("Lbfgs: a parameter of shape {} is no contiguous leaf that requires a gradient",
@@ -163,6 +165,12 @@ double Lbfgs::search(const std::function<Tensor()>& closure, const Vector& from,
 
 double Lbfgs::step(const std::function<Tensor()>& closure) {
   Point point{closure().item(), gradient()};
+  if (std::ranges::none_of(parameters_, [](const Tensor& parameter) { return grad(parameter).defined(); })) {
+    warn_once("step without gradients",
+              fmt::format("Lbfgs: step() found no gradient of any of {} parameters; call backward() on the loss that "
+                          "the closure returns",
+                          parameters_.size()));
+  }
   const double first_loss = point.loss;
   if (!std::isfinite(first_loss)) throw ValueError(fmt::format("Lbfgs: the loss is {}", first_loss));
   int64_t evaluations = 1;

@@ -34,7 +34,7 @@ class Lbfgs : public Stateful {
 
   /// Up to max_iter iterations. closure() clears the gradients, computes the loss, calls backward() and returns the
   /// loss; it is called several times and has to give the same loss for the same parameters. Returns the loss of the
-  /// first call. ValueError for a loss that is not finite at the first call.
+  /// first call. Warns once when no parameter has a gradient after it. ValueError for a loss that is not finite then.
   double step(const std::function<Tensor()>& closure);
   void zero_grad();
   const std::vector<Tensor>& parameters() const { return parameters_; }

@@ -38,7 +38,9 @@ struct Optimizer::Job {
 
 void Optimizer::add_group(const std::vector<Tensor>& parameters) {
   if (parameters.empty()) {
-    throw ValueError(fmt::format("{}: group {} has no parameters; leave it out", name_, groups_.size()));
+    throw ValueError(fmt::format(
+        "{}: group {} has no parameters; does the module report its parts in visit()? Leave an empty group out", name_,
+        groups_.size()));
   }
   for (const Tensor& parameter : parameters) {
     if (!parameter.defined() || !requires_grad(parameter) || !is_leaf(parameter) || !parameter.is_contiguous()) {

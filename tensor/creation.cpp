@@ -62,9 +62,9 @@ template <class T> void flatten_into(const NestedValues& values, const Shape& sh
       return;
     }
     throw ShapeError(
-        fmt::format("Tensor::of: the lists are ragged; by the first ones the shape is {}, but at depth "
-                    "{} there is {}",
-                    to_string(shape), dim, is_list ? "a list of another length" : "a number"));
+        fmt::format("Tensor::of: the lists differ in length or depth: the first of each make the shape {}, but {} "
+                    "stands in dimension {}; give lists of equal lengths",
+                    to_string(shape), is_list ? "a list of another length" : "a number", dim));
   };
   std::visit(put, values.value());
 }

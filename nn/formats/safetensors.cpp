@@ -14,6 +14,7 @@
 #include <qing/nn/formats/tensor_bytes.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/files.h>
+#include <qing/tensor/warnings.h>
 
 namespace qing::nn {
 namespace {
@@ -35,6 +36,10 @@ SafetensorsFile load_safetensors(const std::filesystem::path& path) {
 }
 
 void save_safetensors(const std::filesystem::path& path, const SafetensorsFile& file) {
+  if (file.tensors.empty()) {
+    warn_once("save_safetensors without tensors",
+              "save_safetensors: there are no tensors; does the module report its parts in visit()?");
+  }
   json::object header;
   json::object metadata{{"format", "pt"}};  // transformers refuses a file that does not say its format
   for (const auto& [key, value] : file.metadata) metadata[key] = value;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/nn/models/version_folders.h>
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -11,6 +12,7 @@ namespace qing::nn {
 namespace json = boost::json;
 
 ConfigReader::ConfigReader(const std::filesystem::path& path) : path_(path) {
+  if (!is_there(path)) refuse_folder_of_versions(path.parent_path());
   const json::value value = read_json_file(path);
   if (!value.is_object()) fail("not a JSON object");
   object_ = value.get_object();

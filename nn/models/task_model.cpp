@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <qing/nn/models/task_config.h>
+#include <qing/nn/models/version_folders.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -64,13 +65,13 @@ std::string task_of(const std::filesystem::path& folder) {
 void require_task(const ConfigReader& reader, std::string_view task) {
   const std::string found = task_in(reader);
   if (found == task) return;
-  reader.fail(fmt::format("task: the model is of the task \"{}\", and \"{}\" is wanted; give a model of that task",
-                          found, task));
+  reader.fail(fmt::format("task: this is a model of the task \"{}\"; give a model of the task \"{}\"", found, task));
 }
 
 void require_task(const std::filesystem::path& folder, std::string_view task) {
   const std::filesystem::path file = folder / kTaskFile;
   if (is_there(file)) return require_task(ConfigReader(file), task);
+  refuse_folder_of_versions(folder);
   if (task != kClassification) throw IoError(fmt::format("{}: is missing; give the folder of a model", file.string()));
 }
 

@@ -9,6 +9,7 @@
 
 #include <qing/nn/data/unlabelled_texts.h>
 #include <qing/nn/models/label_names.h>
+#include <qing/nn/utf8.h>
 #include <qing/optim/classifier/problem_loss.h>
 #include <qing/optim/classifier/teachers.h>
 #include <qing/optim/classifier/train_option_table.h>
@@ -98,6 +99,12 @@ void check_train_options(const TrainOptions& o, size_t examples) {
 void check_train_options(const TrainOptions& o, std::span<const nn::Example> examples) {
   check_train_options(o, examples.size());
   check_labels(o, examples);
+  for (size_t i = 0; i < examples.size(); ++i) {
+    const auto at = nn::find_invalid_utf8(examples[i].text);
+    if (!at) continue;
+    throw ValueError(
+        fmt::format("train_classifier: the text of example {} is not UTF-8 at byte {}; encode it as UTF-8", i, *at));
+  }
   if (std::all_of(examples.begin(), examples.end(), [&](const nn::Example& example) {
         return is_in(o.extra_groups, example.group) || is_in(o.unlabelled_groups, example.group);
       })) {

@@ -15,7 +15,7 @@ namespace qing::optim {
 
 /// Options for going on from the model in `from`: its labels, their kind (nn::Problem) and its maximum length, 3 epochs
 /// of batches of 32 and, since narrow encoders need larger steps, a learning rate of 5e-5 · 768 / width, at most 5e-4.
-/// Labels stay as TrainOptions has them when the folder has no classifier. IoError, DataError naming the file.
+/// For a folder without a classifier the labels are TrainOptions' own. IoError, DataError naming the file.
 TrainOptions fine_tuning_options(const std::filesystem::path& from);
 
 /// Trains the model of the folder `from` further on the examples, whose labels are indices into the options' labels,

@@ -69,8 +69,8 @@ struct TrainOptions {
   /// Minimum number of texts of an n-gram. N-grams that reach it get a linear model that is added to the logits
   /// (nn/models/ngram_head.h); 0: none.
   int64_t ngram_min_texts = 0;
-  /// Auxiliary groups of examples. Each epoch takes another part of their texts, the fraction `extra_share`. Labels
-  /// that a group lacks do not compete for its texts.
+  /// Auxiliary groups of examples. Each epoch takes another part of their texts, the fraction `extra_share`. If a
+  /// group has no text of a label, its texts do not teach that this label is wrong.
   std::vector<int32_t> extra_groups = {};
   double extra_share = 0.3;
   double ngram_dropout = 0.1;        ///< share of a text's n-grams left out in training

@@ -90,7 +90,7 @@ class Registry {
   using Loader = std::function<std::shared_ptr<const nn::TaskModel>(const std::filesystem::path&)>;
   static constexpr std::string_view kUnloaded = "unloaded";
 
-  /// An empty registry, to be filled with add().
+  /// An empty registry, to be filled with add(). Its load() is a ValueError.
   Registry() = default;
   /// A registry of the models below `root`, or of the one model that lies there (ModelsRoot); load() reads them.
   /// `loader` turns a version's folder into a model of any task. Versions below `second` are found too, such as

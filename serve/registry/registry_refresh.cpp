@@ -33,6 +33,7 @@ Versions in_order(const Versions& versions, const Choice* choice) {
 }  // namespace
 
 void Registry::load() {
+  if (root_.empty()) throw ValueError("Registry: there is no folder to load models from; construct it with one");
   const std::lock_guard changing(changing_);
   std::vector<std::string> ended;
   Contents next = look(ended);

@@ -9,11 +9,14 @@
 #include <iterator>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
+#include <qing/nn/module.h>
 #include <qing/tensor/creation.h>
 #include <qing/tensor/ops/compare.h>
+#include <qing/tensor/warnings.h>
 
 #include "nn/temp_folder.h"
 
@@ -66,6 +69,18 @@ class SafetensorsTest : public ::testing::Test {
 
   fs::path folder_, path_;
 };
+
+TEST_F(SafetensorsTest, AFileWithoutTensorsIsWrittenWithAWarning) {
+  std::vector<std::string> given;
+  forget_warnings();
+  set_warning_handler([&given](std::string_view text) { given.emplace_back(text); });
+  save_safetensors(path_, {.tensors = Module().state_dict(), .metadata = {}});
+  set_warning_handler({});
+  forget_warnings();
+  EXPECT_TRUE(load_safetensors(path_).tensors.empty());
+  ASSERT_EQ(given.size(), 1U);
+  EXPECT_EQ(given[0], "save_safetensors: there are no tensors; does the module report its parts in visit()?");
+}
 
 TEST_F(SafetensorsTest, RoundTripKeepsEveryDType) {
   SafetensorsFile file;

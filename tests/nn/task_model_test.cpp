@@ -46,10 +46,26 @@ TEST(TaskModel, AnotherTaskIsRefusedByName) {
       FAIL();
     } catch (const DataError& error) {
       const std::string why = error.what();
-      EXPECT_NE(why.find("config.json: task: the model is of the task \"tagging\""), std::string::npos) << why;
-      EXPECT_NE(why.find("give a model of that task"), std::string::npos) << why;
+      EXPECT_NE(why.find("config.json: task: this is a model of the task \"tagging\""), std::string::npos) << why;
+      EXPECT_NE(why.find("give a model of the task \"classification\""), std::string::npos) << why;
     }
   }
+}
+
+TEST(TaskModel, TheFolderThatHoldsVersionsIsNamedWithThem) {
+  const test::TempFolder folder;
+  const auto load_config = [&] { ClassifierConfig::load(folder.path() / "config.json"); };
+  const auto load_image = [&] { require_task(folder.path(), "image"); };
+  EXPECT_NE(test::message_of<IoError>(load_config).find("config.json: cannot open"), std::string::npos);
+  for (const char* name : {"1", "10", "9", "02", "latest"}) std::filesystem::create_directories(folder.path() / name);
+  EXPECT_NE(test::message_of<IoError>(load_image).find("config.json: is missing"), std::string::npos);
+  const std::string path = folder.path().string();
+  write_file_atomically(folder.path() / "1/config.json", "{}");
+  EXPECT_EQ(test::message_of<IoError>(load_config),
+            path + ": is no model folder; it holds version 1; give " + path + "/1");
+  for (const char* name : {"10", "9", "02"}) write_file_atomically(folder.path() / name / "config.json", "{}");
+  EXPECT_EQ(test::message_of<IoError>(load_image),
+            path + ": is no model folder; it holds versions 1, 9, 10; give " + path + "/10");
 }
 
 }  // namespace

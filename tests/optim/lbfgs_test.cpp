@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include <qing/autograd/autograd.h>
@@ -8,6 +10,7 @@
 #include <qing/optim/lbfgs.h>
 #include <qing/tensor/creation.h>
 #include <qing/tensor/errors.h>
+#include <qing/tensor/warnings.h>
 
 namespace qing::optim {
 namespace {
@@ -42,6 +45,22 @@ TEST(Lbfgs, TheLineSearchFindsTheMinimumOfACurvedValley) {
   EXPECT_LT(valley.loss().item(), 1e-10);
   EXPECT_NEAR(valley.x.at({0}), 1, 1e-5);
   EXPECT_LT(valley.calls, 200);
+}
+
+TEST(Lbfgs, AStepWithoutGradientsWarns) {
+  const Tensor x = leaf_of(Tensor::of({1.0, 2.0}, DType::f64));
+  Lbfgs lbfgs({x});
+  std::vector<std::string> given;
+  forget_warnings();
+  set_warning_handler([&given](std::string_view text) { given.emplace_back(text); });
+  lbfgs.step([&] { return sum(x * x); });  // without backward()
+  lbfgs.step([&] { return sum(x * x); });
+  set_warning_handler({});
+  forget_warnings();
+  ASSERT_EQ(given.size(), 1U);
+  EXPECT_EQ(given[0],
+            "Lbfgs: step() found no gradient of any of 1 parameters; call backward() on the loss that the closure "
+            "returns");
 }
 
 TEST(Lbfgs, FixedStepsAreThoseOfTheUsualFormula) {

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/nn/module.h>
 #include <qing/optim/optimizer.h>
 #include <qing/tensor/random.h>
 #include <qing/tensor/threads.h>
@@ -141,7 +142,14 @@ TEST(Optimizers, RefuseParametersThatAreNone) {
   });
   EXPECT_EQ(twice, "Adam: a parameter of shape [2] is in group 1 and again in group 2; name it once");
   const auto empty = message_of<ValueError>([&] { Adam({Group{{p}, {}}, Group{}}); });
-  EXPECT_EQ(empty, "Adam: group 1 has no parameters; leave it out");
+  EXPECT_EQ(empty,
+            "Adam: group 1 has no parameters; does the module report its parts in visit()? Leave an empty group out");
+  struct Forgetful : nn::Module {
+    Tensor weight = Tensor::zeros({2});
+  } module;
+  const auto forgotten = message_of<ValueError>([&] { Adam(module.parameters()); });
+  EXPECT_EQ(forgotten,
+            "Adam: group 0 has no parameters; does the module report its parts in visit()? Leave an empty group out");
 }
 
 Tensor random_leaf(int64_t n, uint64_t seed) {

@@ -13,6 +13,8 @@
 #include <qing/tensor/errors.h>
 #include <qing/tensor/threads.h>
 
+#include "nn/temp_folder.h"
+
 namespace qing::optim {
 namespace {
 
@@ -73,6 +75,30 @@ TEST_F(TrainClassifier, LearnsAndReportsProgress) {
   EXPECT_EQ(predictions[2].label, 1);
 }
 
+// Encoders that are much narrower, and begin with BERT's weights, may stay where two of the three labels look alike.
+TEST_F(TrainClassifier, LearnsAFewTexts) {
+  std::vector<nn::Example> examples;
+  for (const std::string thing : {"film", "book", "phone", "lamp", "chair", "song", "car", "meal"}) {
+    examples.push_back({"I hate this " + thing, 0, ""});
+    examples.push_back({"what a terrible " + thing, 0, ""});
+    examples.push_back({"on the table is a " + thing, 1, ""});
+    examples.push_back({"this is a red " + thing, 1, ""});
+    examples.push_back({"I love this " + thing, 2, ""});
+    examples.push_back({"what a wonderful " + thing, 2, ""});
+  }
+  std::vector<std::string> texts;
+  for (const nn::Example& example : examples) texts.push_back(example.text);
+  for (const uint64_t seed : {1, 2, 4, 42}) {
+    const TrainOptions options{
+        .layers = 1, .width = 128, .batch = 8, .vocab = 200, .epochs = 40, .lr = 3e-3, .seed = seed};
+    train_classifier(examples, options, folder_ / "m");
+    const auto predictions = nn::TextClassifier::load(folder_ / "m")->predict(texts);
+    for (size_t i = 0; i < texts.size(); ++i) {
+      EXPECT_EQ(predictions[i].label, examples[i].label) << texts[i] << ", seed " << seed;
+    }
+  }
+}
+
 TEST_F(TrainClassifier, TenStepsGiveTheSameBitsForOneAndTwoThreads) {
   options_.max_steps = 10;
   for (const int threads : {1, 2}) {
@@ -118,6 +144,12 @@ TEST_F(TrainClassifier, TheOptimizerHasTheOptionsOfAdam) {
   EXPECT_EQ(weights_with(0.999, 1e-8), plain);
   EXPECT_NE(weights_with(0.98, 1e-8), plain);
   EXPECT_NE(weights_with(0.999, 1e-6), plain);
+}
+
+TEST_F(TrainClassifier, NamesTheExampleWhoseTextIsNotUtf8) {
+  examples_[7].text = "good\xFF film";
+  EXPECT_EQ(test::message_of<ValueError>([&] { train_classifier(examples_, options_, folder_ / "m"); }),
+            "train_classifier: the text of example 7 is not UTF-8 at byte 4; encode it as UTF-8");
 }
 
 TEST_F(TrainClassifier, StopsWhenToldAndSaves) {

@@ -20,7 +20,7 @@ HEADER = """// Written by tests/parity/generate.py from {source}.
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
 #include <qing/nn/layers/layers.h>
-
+{includes}
 // As in a user's program: names of qing that clash with others' in the global namespace do not compile here.
 using namespace qing;
 
@@ -47,11 +47,11 @@ def function_of(row, number):
     return "\n".join([*lines, f"  return outputs({row.qing});", "}", ""])
 
 
-def family_source(family, rows, source):
+def family_source(family, rows, source, headers=()):
     functions = "\n".join(function_of(row, number) for number, row in enumerate(rows))
     listed = "".join(f"    {{{quoted(row.name)}, row_{number}}},\n" for number, row in enumerate(rows))
     return (
-        HEADER.format(source=source)
+        HEADER.format(source=source, includes="".join(f"#include <qing/{header}>\n" for header in headers))
         + functions
         + "\n}  // namespace\n\nnamespace qing::parity {\n\n"
         + f"std::vector<Row> rows_{family}() {{\n  return {{\n{listed}  }};\n}}\n\n"
@@ -93,7 +93,7 @@ def write(path, text):
 def main(folder):
     folder.mkdir(parents=True, exist_ok=True)
     for family in table.FAMILIES:
-        text = family_source(family, table.rows_of(family), f"rows_{family}.py")
+        text = family_source(family, table.rows_of(family), f"rows_{family}.py", table.headers_of(family))
         write(folder / f"parity_{family}.cpp", text)
     write(folder / "parity_wrong.cpp", family_source("wrong", wrong.ROWS, "wrong.py"))
     write(folder / "parity_page.cpp", page_source())

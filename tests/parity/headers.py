@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where several headers declare a name, the first counts.
-PLACES = ["autograd/ops/*.h", "autograd/autograd.h", "autograd/autocast.h", "autograd/functional/*.h", "nn/layers/*.h",
+PLACES = ["autograd/ops/*.h", "autograd/autograd.h", "autograd/autocast.h", "autograd/functional/*.h", "tensor/ops/compare.h", "tensor/ops/nonzero.h", "tensor/ops/search.h", "nn/accuracy.h", "nn/layers/*.h",
           "tensor/creation.h", "nn/init.h", "nn/data/*.h", "nn/formats/safetensors.h", "nn/models/*.h", "nn/module.h", "optim/*.h", "optim/classifier/*.h",
           "optim/training/*.h", "tensor/random.h", "tensor/npy.h", "tensor/dlpack.h", "tensor/threads.h"]  # fmt: skip
 PRIVATE = re.compile(r"_detail\.h$|/(check|attention_graph)\.h$")
@@ -33,8 +33,10 @@ def declared():
 def of(code):
     names = declared()
     plain = re.sub(r"//[^\n]*|\"[^\"]*\"", "", code) + ";"
+    if re.search(r": (?:public )?nn::Module\b", plain):
+        return "nn/module.h"
     for name in CALL.findall(plain):
-        if name in names:
+        if name in names and name not in RECEIVERS:
             return names[name]
     receiver = re.match(r"(\w+)[.(]", plain)
     if receiver and receiver[1] in RECEIVERS:

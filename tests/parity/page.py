@@ -22,7 +22,8 @@ What differs:
 
 - **Headers.** `#include <qing/qing.h>` has all of these. The last column names the header of each row, as
   `<qing/...>`, for programs that include only what they use.
-- **Functions, not methods.** Operations are functions in namespace `qing`: `sum(x, {1})` for `x.sum(1)`. Views, indexing
+- **Functions, not methods.** Operations are functions in namespace `qing`: `sum(x, {1})` for `x.sum(1)`, and `gt(x, 2)` for
+  `x > 2`, since comparisons of tensors are no operators. Views, indexing
   and in-place writes are members as well. Lists of sizes and dimensions are in braces. Options are a struct with named
   members, `{.stride = 2}`.
 - **dtypes.** f32 and f64 are for arithmetic and gradients, i32, i64, u8 and bool for indices, and f16, bf16 and i8 for
@@ -48,7 +49,8 @@ What differs:
   `torch.view_as_real` gives it.
 - **Factorizations** of f32 are computed in f64 and rounded once. `linalg::qr` has a gradient for matrices with at least as many
   rows as columns, and `linalg::det` for matrices that are not singular.
-- **`ctc_loss`** has its exact gradient by the log-probabilities. PyTorch's holds only behind `log_softmax`, where both agree.
+- **`ctc_loss`** has its exact gradient by the log-probabilities. PyTorch's gradient is right only for
+  log-probabilities that come from `log_softmax`. For those both agree.
 - **`NAdam`** multiplies its momenta in f64. PyTorch does so in its default dtype, f32 even for parameters of f64.
 - **`std`** is written `qing::std`: with `using namespace qing` the plain name also means the namespace `std`.
 - **No device.** Everything is on the CPU, and results are bitwise equal for any number of threads.
@@ -92,22 +94,30 @@ def pairs_of(row):
     return theirs, ours
 
 
-def compared():
-    return {table.title_of(family): [pairs_of(row) for row in table.rows_of(family)] for family in table.FAMILIES}
+def parts():
+    """Returns {title: pairs} of both parts of the page. Rows that show the same are one: they differ in what is drawn."""
+    seen = set()
+
+    def new(pairs):
+        return [pair for pair in pairs if not (pair in seen or seen.add(pair))]
+
+    compared = {table.title_of(family): new(map(pairs_of, table.rows_of(family))) for family in table.FAMILIES}
+    return compared, {title: new(pairs) for title, pairs in GROUPS.items()}
 
 
 def count():
-    return sum(len(pairs) for part in (compared(), GROUPS) for pairs in part.values())
+    return sum(len(pairs) for part in parts() for pairs in part.values())
 
 
 def text():
-    parts = [INTRODUCTION, "## Compared with PyTorch\n"]
-    parts += [section(title, pairs) for title, pairs in compared().items()]
-    parts += ["## Everything else\n"]
-    parts += [
-        section(title, [(theirs, ours.removesuffix(";")) for theirs, ours in pairs]) for title, pairs in GROUPS.items()
+    compared, others = parts()
+    sections = [INTRODUCTION, "## Compared with PyTorch\n"]
+    sections += [section(title, pairs) for title, pairs in compared.items()]
+    sections += ["## Everything else\n"]
+    sections += [
+        section(title, [(theirs, ours.removesuffix(";")) for theirs, ours in pairs]) for title, pairs in others.items()
     ]
-    return "\n".join(parts)
+    return "\n".join(sections)
 
 
 if __name__ == "__main__":

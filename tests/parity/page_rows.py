@@ -26,7 +26,7 @@ SETTING = {
 
 HEADERS = [
     "autograd/autograd.h", "autograd/ops/gradient_checkpoint.h", "autograd/functional/functional.h", "autograd/functional/gradcheck.h", "autograd/ops.h",
-    "nn/data/augment.h", "nn/data/collate.h", "nn/data/data_loader.h", "nn/init.h", "nn/layers/layers.h", "nn/formats/safetensors.h", "optim/clip.h", "optim/lbfgs.h",
+    "nn/accuracy.h", "nn/data/augment.h", "nn/data/collate.h", "nn/data/data_loader.h", "nn/init.h", "nn/layers/layers.h", "nn/formats/safetensors.h", "optim/clip.h", "optim/lbfgs.h",
     "optim/lr_scheduler.h", "optim/optimizer.h", "tensor/creation.h", "tensor/dlpack.h", "tensor/npy.h", "tensor/threads.h",
 ]  # fmt: skip
 
@@ -114,7 +114,10 @@ GROUPS = {
          "checkpoint([](const std::vector<Tensor>& in) { return tanh(in[0]); }, {x});"),
     ],
     "Modules": [
+        ("class Net(nn.Module):\n  def __init__(self):\n    super().__init__()\n    self.fc = nn.Linear(3, 2)\n  def forward(self, x):\n    return self.fc(x).relu()",
+         "struct Net : nn::Module {\n  explicit Net(Generator& rng) : fc(3, 2, rng) {}\n  void visit(Visitor& visitor) override { visitor.module(\"fc\", fc); }  // reports all parts\n  Tensor operator()(const Tensor& in) const { return relu(fc(in)); }\n  nn::Linear fc;\n};\nNet net(rng);\nnet(x);"),
         ("model(x)", "model(x);"),
+        ("(logits.argmax(1) == labels).float().mean()", "nn::accuracy(x, Tensor::of({0, 2}, DType::i64));"),
         ("model.train()", "model.train();"),
         ("model.eval()", "model.eval();"),
         ("model.parameters()", "model.parameters();"),

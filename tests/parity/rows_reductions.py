@@ -28,7 +28,8 @@ ROWS = [
     Row("median of all", "x: m n | distinct", "x.median()", "median(x)", empty=False),
     # What carries the gradient adds 0 to an integer: elements are equal.
     Row("median of equal numbers", "x: m n | range -2 2", "(x.detach().round() + (x - x.detach())).median()",
-        "median(round(detach(x)) + (x - detach(x)))", empty=False, shown="x.median()  # equal elements share the gradient"),
+        "median(round(detach(x)) + (x - detach(x)))", empty=False, shown="x.median()  # equal elements share the gradient",
+        shown_qing="median(x)"),
     Row("logsumexp", "x: m n k", "x.logsumexp((0, 2), keepdim=True)", "logsumexp(x, {0, 2}, true)"),
     Row("norm", "x: *", "torch.linalg.vector_norm(x)", "norm(x)"),
     Row("norm, p = 1", "x: m n", "torch.linalg.vector_norm(x, 1, 0)", "norm(x, 1, {0})"),
@@ -37,7 +38,8 @@ ROWS = [
     # What carries the gradient adds 0 to an integer: some elements are 0.
     Row("norm, p = -1, with zeros", "x: m n | range -2 2",
         "torch.linalg.vector_norm(x.detach().round() + (x - x.detach()), -1, 1)",
-        "norm(round(detach(x)) + (x - detach(x)), -1, {1})", empty=False, shown="torch.linalg.vector_norm(x, -1, 1)  # 0"),
+        "norm(round(detach(x)) + (x - detach(x)), -1, {1})", empty=False, shown="torch.linalg.vector_norm(x, -1, 1)  # 0 where an element is 0",
+        shown_qing="norm(x, -1, {1})"),
     Row("norm, p = 0", "x: m n", "torch.linalg.vector_norm(x, 0, 1)", "norm(x, 0, {1})"),
     Row(
         "norm, p = infinity",

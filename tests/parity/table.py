@@ -10,6 +10,11 @@ def rows_of(family):
     return importlib.import_module(f"rows_{family}").ROWS
 
 
+def headers_of(family):
+    """The headers that its rows need beside those of all families."""
+    return getattr(importlib.import_module(f"rows_{family}"), "HEADERS", [])
+
+
 def title_of(family):
     return importlib.import_module(f"rows_{family}").TITLE
 

@@ -54,6 +54,31 @@ def test_the_example_in_c(qing, prefix, flags, tmp_path):
     assert missing.returncode == 1 and "config.json" in missing.stderr
 
 
+def configured(folder, prefix, languages, find):
+    folder.mkdir()
+    shutil.copy(ROOT / "examples/c_api/predict.c", folder)
+    (folder / "CMakeLists.txt").write_text(
+        f"cmake_minimum_required(VERSION 3.25)\nproject(user LANGUAGES {languages})\nfind_package(qing {find})\n"
+        "add_executable(predict predict.c)\ntarget_link_libraries(predict PRIVATE qing::capi)\n"
+    )
+    command = ["cmake", "-S", folder, "-B", folder / "build", "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}"]
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120)
+
+
+def test_a_project_in_c_alone_finds_it_with_cmake(qing, prefix, tmp_path):
+    done = configured(tmp_path / "c", prefix, "C", "REQUIRED COMPONENTS capi")
+    assert done.returncode == 0, done.stderr
+    run("cmake", "--build", tmp_path / "c/build")
+    assert run(tmp_path / "c/build/predict", SHIPPED, *TEXTS).splitlines() == lines_of(qing)
+    for number, (languages, find, told) in enumerate([
+        ("C", "REQUIRED", "the libraries of qing are C++, which this project does not enable"),
+        ("C", "REQUIRED COMPONENTS capi tensor", "find_package(qing COMPONENTS capi) for the C interface"),
+        ("C CXX", "REQUIRED COMPONENTS c", "qing has no component c; its components are tensor;autograd;nn;optim;serve;capi"),
+    ]):  # fmt: skip
+        refused = configured(tmp_path / str(number), prefix, languages, find)
+        assert refused.returncode != 0 and told in " ".join(refused.stderr.split()), refused.stderr
+
+
 def test_the_example_in_go(qing, prefix, tmp_path):
     go = shutil.which("go") or "/usr/local/go/bin/go"
     if not Path(go).exists():

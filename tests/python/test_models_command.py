@@ -29,6 +29,13 @@ def test_versions_have_labels_size_and_card(qing, models_root, model_dir, tmp_pa
     assert lines[1].split()[:2] == ["a", "10"] and lines[2].endswith(" none")
 
 
+def test_the_columns_are_as_wide_as_the_longest_name(qing, model_dir, tmp_path):
+    for name in ("short", "a-name-of-more-than-24-characters"):
+        shutil.copytree(model_dir, tmp_path / name / "1")
+    header, *lines = qing("models", "--models", tmp_path).stdout.splitlines()
+    assert {line.index(" MB ") for line in lines} == {header.index("size") + 1}
+
+
 def test_a_broken_version_is_listed_with_the_reason(qing, model_dir, tmp_path):
     (tmp_path / "a/1").mkdir(parents=True)
     shutil.copytree(model_dir, tmp_path / "a/2")

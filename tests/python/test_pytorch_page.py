@@ -19,6 +19,14 @@ def test_the_page_is_long():
     assert page.count() >= 200
 
 
+def test_every_row_is_there_once_and_as_a_user_would_write_it():
+    rows = [line for line in page.text().splitlines() if line.startswith("| `")]
+    assert len(rows) == len(set(rows)) == page.count()
+    # What a row of the table does to meet a bound, or to give an input no gradient, is not how one writes the call.
+    for trick in ("round(detach(", "scale(sum("):
+        assert not [row for row in rows if trick in row]
+
+
 def test_every_row_names_a_header_that_the_one_header_includes():
     reached, waiting = set(), ["cmake/include/qing/qing.h"]
     while waiting:
@@ -36,6 +44,10 @@ def test_the_header_is_the_one_that_declares_the_call():
     assert headers.of("module = nn::LSTM(m, n, rng)\nmodule.forward(x)") == "nn/layers/rnn.h"
     assert headers.of("x.reshape({m * 2, n})") == "tensor/tensor.h"
     assert headers.of("(x + b) * b") == "autograd/ops/arithmetic.h"
+    assert headers.of("model(x)") == "nn/module.h"
+    assert headers.of("struct Net : nn::Module {\n  nn::Linear fc;\n}") == "nn/module.h"
+    assert headers.of("model.load_state_dict(nn::load_safetensors(path).tensors)") == "nn/formats/safetensors.h"
+    assert headers.of("argmax(x, 1)") == "tensor/ops/search.h"
     assert headers.of("optim::Sgd sgd(model.parameters())") == "optim/optimizer.h"
 
 

@@ -62,6 +62,7 @@ TEST(RegistryTest, NamesWhatIsWrong) {
   EXPECT_THROW(Registry(root.path() / "none").load(), IoError);
   EXPECT_THROW(Registry(root.path()).load(), DataError);
   Registry registry;
+  EXPECT_THROW(registry.load(), ValueError);
   EXPECT_THROW(registry.add("a/b", 1, std::make_shared<FakeClassifier>()), ValueError);
   EXPECT_THROW(registry.add("..", 1, std::make_shared<FakeClassifier>()), ValueError);
   EXPECT_THROW(registry.add("a", 0, std::make_shared<FakeClassifier>()), ValueError);

@@ -6,6 +6,10 @@
 #include <qing/tensor/dlpack.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/npy.h>
+#include <qing/tensor/ops/compare.h>
+#include <qing/tensor/ops/integer.h>
+#include <qing/tensor/ops/nonzero.h>
+#include <qing/tensor/ops/search.h>
 #include <qing/tensor/random.h>
 #include <qing/tensor/tensor.h>
 #include <qing/tensor/threads.h>
@@ -22,6 +26,7 @@
 #endif
 
 #if __has_include(<qing/nn/module.h>)
+#include <qing/nn/accuracy.h>
 #include <qing/nn/data/augment.h>
 #include <qing/nn/data/collate.h>
 #include <qing/nn/data/data_loader.h>

@@ -100,14 +100,18 @@ void run_models(const fs::path& given, bool as_json) {
   const fs::path root = given.empty() ? shipped_models() : given;
   const std::vector<Found> all = all_below(root);
   if (all.empty()) throw DataError(fmt::format("{}: holds no model; put one into NAME/1/", root.string()));
-  if (!as_json) print_line(fmt::format("{:<24} {:>7} {:>10}  {:<32} {}", "name", "version", "size", "labels", "card"));
+  size_t width = 24;
+  for (const Found& found : all) width = std::max(width, found.name.size());
+  if (!as_json) {
+    print_line(fmt::format("{:<{}} {:>7} {:>10}  {:<32} {}", "name", width, "version", "size", "labels", "card"));
+  }
   for (const Found& found : all) {
     const std::string labels = !found.error.empty()                 ? found.error
                                : found.task == "feature-extraction" ? "none: it gives embeddings"
                                : !found.labels.empty()              ? fmt::format("{}", fmt::join(found.labels, ", "))
                                                                     : "of the task " + found.task;
     print_line(as_json ? json_of(found)
-                       : fmt::format("{:<24} {:>7} {:>7.1f} MB  {:<32} {}", found.name, found.version,
+                       : fmt::format("{:<{}} {:>7} {:>7.1f} MB  {:<32} {}", found.name, width, found.version,
                                      static_cast<double>(found.bytes) / 1e6, labels,
                                      found.card.empty() ? "none" : found.card));
   }
