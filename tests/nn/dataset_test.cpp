@@ -96,7 +96,7 @@ TEST(Dataset, NamesPlaceValueAndRemedy) {
       {"blank.tsv", head + "positive\tx\npositive\t   \n", "blank.tsv:3: ", "blank"},
       {"blank.csv", "label,text\npositive,\"\xE3\x80\x80\xE2\x80\x8B\n\xC2\xA0\"\n", "blank.csv:2: ", "blank"},
       {"mark.jsonl", "{\"label\": \"positive\", \"text\": \"\xEF\xBB\xBF\"}\n", "mark.jsonl:1: ", "blank"},
-      {"excel.csv", "id,review\n1,good\n", "excel.csv:1: ", "has: 'id', 'review'; rename the column"},
+      {"excel.csv", "id,review\n1,good\n", "excel.csv:1: ", "has: 'id', 'review'; name the column with --label-column"},
       {"hidden.tsv", "label\t\xE2\x80\x8Btext\npositive\tx\n", "hidden.tsv:1: ", "'<U+200B>text'"},
       {"hidden-label.tsv", head + "\xEF\xBB\xBFpositive\tx\n", "hidden-label.tsv:2: ", "'<U+FEFF>positive'"},
       {"long-label.tsv", head + ("好好好好好好好好好好好好好好好好好好好好好好好\tx\n"),

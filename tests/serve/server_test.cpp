@@ -30,7 +30,7 @@ TEST_F(ServeTest, ListsModelsAndHealth) {
   start();
   const std::string model =
       R"({"name":"mood","ready":true,"version":"2","versions":["2"],"served_versions":["2"],"task":"classification","labels":["negative","neutral","positive"],)"
-      R"("ngrams":false,"limits":{"texts":1024,"explained_texts":64,"text_bytes":262144,"body_bytes":4194304}})";
+      R"("ngrams":false,"explains":false,"limits":{"texts":1024,"explained_texts":64,"text_bytes":262144,"body_bytes":4194304}})";
   const std::int64_t loaded = registry->find("mood")->loaded;
   EXPECT_GT(loaded, 1'700'000'000);  // seconds since 1970, not since the machine's start
   const std::string openai = fmt::format(R"("id":"mood","object":"model","created":{},"owned_by":"qing"}})", loaded);
