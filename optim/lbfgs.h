@@ -34,7 +34,8 @@ class Lbfgs : public Stateful {
 
   /// Up to max_iter iterations. closure() clears the gradients, computes the loss, calls backward() and returns the
   /// loss; it is called several times and has to give the same loss for the same parameters. Returns the loss of the
-  /// first call. Warns once when no parameter has a gradient after it. ValueError for a loss that is not finite then.
+  /// first call. Warns once when no parameter has a gradient after the first call. ValueError for a first loss that is
+  /// not finite.
   double step(const std::function<Tensor()>& closure);
   void zero_grad();
   const std::vector<Tensor>& parameters() const { return parameters_; }

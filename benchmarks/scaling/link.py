@@ -7,7 +7,6 @@ second, and the CPU time of a byte.
 """
 
 import json
-import os
 import socket
 import statistics
 import sys
@@ -25,11 +24,6 @@ def receive(connection, count):
         count -= len(part)
 
 
-def cpu_seconds():
-    times = os.times()
-    return times.user + times.system
-
-
 def serve(port):
     with socket.create_server(("", port)) as server:
         connection, _ = server.accept()
@@ -41,9 +35,9 @@ def serve(port):
             receive(connection, MESSAGES * MESSAGE)
             connection.sendall(b"x")
             size = int.from_bytes(connection.recv(8), "big")
-            begin = cpu_seconds()
+            begin = time.process_time()
             receive(connection, size)
-            connection.sendall(round((cpu_seconds() - begin) * NANO).to_bytes(8, "big"))
+            connection.sendall(round((time.process_time() - begin) * NANO).to_bytes(8, "big"))
 
 
 def measure(host, port, size=64 << 20):
@@ -69,12 +63,12 @@ def measure(host, port, size=64 << 20):
         receive(connection, 1)
         overhead = (time.perf_counter() - begin) / MESSAGES
         connection.sendall(size.to_bytes(8, "big"))
-        begin, begin_cpu = time.perf_counter(), cpu_seconds()
+        begin, begin_cpu = time.perf_counter(), time.process_time()
         block = bytes(BLOCK)
         for _ in range(size // BLOCK):
             connection.sendall(block)
-        theirs = int.from_bytes(connection.recv(8), "big") / NANO
-        taken, own = time.perf_counter() - begin, cpu_seconds() - begin_cpu
+        theirs = int.from_bytes(connection.recv(8, socket.MSG_WAITALL), "big") / NANO
+        taken, own = time.perf_counter() - begin, time.process_time() - begin_cpu
     return {"latency": statistics.median(times) / 2, "overhead": overhead, "bandwidth": size / taken, "cpu": (own + theirs) / size}
 
 

@@ -28,8 +28,8 @@ inline constexpr std::array<char, 3> kLabelSeparators = {'|', ';', ','};
 
 /// Says that the labels of a file, which were read as one label a row, are rather several: some fields are lists or
 /// have a separator, and either the names between separators are fewer than the fields and each occurs more than once,
-/// or one of them, not between commas, also is a field by itself. The result is an example of such a field; empty: they
-/// are single labels. `counts` are rows by label.
+/// or a label between '|' or ';' is also the whole field of another row. The result is an example of such a field;
+/// empty: they are single labels. `counts` are rows by label.
 std::optional<std::string> looks_like_label_sets(const std::map<std::string, int64_t>& counts);
 
 }  // namespace qing::nn

@@ -93,7 +93,7 @@ void read_configs(CLI::App& command, TrainingArguments& a) {
   if (!a.config.empty()) read_config(command, a.config);
   const auto recorded = a.resume && !a.out.empty() ? recorded_config(a.out) : std::nullopt;
   if (recorded) read_config(command, *recorded);
-  if (a.resume && !recorded && command.count("--data") == 0) {
+  if (a.resume && !a.out.empty() && !recorded && command.count("--data") == 0) {
     throw UsageError(fmt::format("--resume: there is no training to resume in {}; check --out", a.out.string()));
   }
   if (!a.options.from.empty() && !replaced.empty()) {

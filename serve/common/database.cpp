@@ -43,7 +43,8 @@ Database::Database(const std::filesystem::path& file, Mode mode) : file_(file) {
 void Database::Close::operator()(sqlite3* handle) const { sqlite3_close_v2(handle); }
 
 void Database::fail() const {
-  if (std::error_code ignored; !std::filesystem::exists(file_, ignored)) {
+  // A file whose folder cannot be searched may be there.
+  if (std::error_code why; !std::filesystem::exists(file_, why) && !why) {
     throw IoError(fmt::format("{}: there is no such file; check its name", file_.string()));
   }
   throw IoError(fmt::format("{}: {}; check the file, its folder's permissions and the disk's room", file_.string(),

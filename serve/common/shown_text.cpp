@@ -20,8 +20,11 @@ std::string shown_text(std::string text, size_t most) {
 }
 
 std::string without_place(std::string text, const std::filesystem::path& place) {
-  const std::string name = place.string();
+  std::string name = place.string();
+  if (name.ends_with('/')) name.pop_back();
+  if (name.empty()) return text;
   for (const auto& [from, to] : {std::pair(name + ": ", ""), std::pair(name + "/", ""), std::pair(name, "FILE")}) {
+    if (from == name && !place.has_parent_path()) continue;  // a name such as "." or "s" stands in words, too
     for (size_t at = 0; (at = text.find(from, at)) != text.npos; at += std::string_view(to).size()) {
       text.replace(at, from.size(), to);
     }

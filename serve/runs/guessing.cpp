@@ -56,7 +56,9 @@ std::string no_better_than_guessing(const Metrics& metrics, nn::Problem problem,
     guess.variance += one.variance / (sets * sets);
     texts += dev[i].examples.size();
   }
-  if (value > guess.mean + kStandardErrors * std::sqrt(guess.variance)) return {};
+  const double bound = guess.mean + kStandardErrors * std::sqrt(guess.variance);
+  // So few texts do not tell a perfect model from a guess.
+  if (value > bound || bound >= 1) return {};
   return fmt::format("{} {:.4f} on {} dev texts is no better than guessing ({:.4f})", noun, value, texts, guess.mean);
 }
 

@@ -48,7 +48,7 @@ function sayAgain() { if (said && $('status').textContent !== said()) $('status'
 function paint() { document.documentElement.dataset.theme = theme; }
 
 // The messages of an error, in the service's form or in OpenAI's.
-const messageOf = answer => answer?.error?.message || answer?.error || answer?.message;
+const messageOf = answer => [answer?.error?.message, answer?.error, answer?.message].find(each => each && typeof each === 'string');
 // An error whose `field` is the member of the body that the service refuses, and whose `remark` is the message without it.
 function refusalOf(message) {
   const [, field, remark] = message.match(/^([a-z_]+): (.+)$/s) || [], error = new Error(message);
@@ -156,7 +156,7 @@ async function hold(button, task) {
   button.ariaDisabled = 'true';
   try { await task(); } finally { button.ariaDisabled = null; }
 }
-// Runs the action of a button. Only one runs at a time. Errors are shown.
+// Runs the action of a button, once at a time. Errors are shown.
 const act = (button, task) => hold(button, async () => {
   $('error').hidden = true;
   try { await task(); } catch (error) { if (error.name !== 'AbortError') fail(error); }
@@ -181,13 +181,15 @@ function redrawn(box, made) {
 // that says it.
 async function counted(id, all, words, task) {
   const stopper = new AbortController(), [stop, bar] = [$(`${id}-stop`), $(`${id}-progress`)];
+  const begun = tab;
   let done = 0;
-  const count = finished => { done = finished; bar.value = done / all; say(() => all === 1 ? t('working') : t(words)(done, all)); };
+  const told = words => { if (tab === begun) say(words); };  // the status is that of the open tab
+  const count = finished => { done = finished; bar.value = done / all; told(() => all === 1 ? t('working') : t(words)(done, all)); };
   stop.onclick = () => stopper.abort();
   stop.hidden = bar.hidden = all === 1;
   count(0);
   try { await task(stopper.signal, count); } catch (error) {
-    if (error.name === 'AbortError') say(() => `${t('cancelled')}: ${t(words)(done, all)}`);
+    if (error.name === 'AbortError') told(() => `${t('cancelled')}: ${t(words)(done, all)}`);
     throw error;
   } finally {
     leaveTo($(id), stop);

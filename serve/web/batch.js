@@ -13,7 +13,7 @@ const finishedItems = () => batch.items.filter(item => item.prediction || (item.
 
 async function runFile() {
   const column = Number($('column').value), model = $('model').value, other = $('other').value;
-  const controls = ['run', 'file', 'column', 'model', 'other', 'sheet', 'encoding', 'separator', 'header'].map($);
+  const controls = ['run', 'send', 'file', 'column', 'model', 'other', 'sheet', 'encoding', 'separator', 'header'].map($);
   const disabled = controls.filter(control => !control.disabled);
   stop = new AbortController();
   const items = table.rows.map((row, i) => ({ number: i + 1, row, text: row[column] ?? '', prediction: null, chosen: false }));
@@ -145,11 +145,12 @@ function countChosen() {
   $('explain-rows').textContent = t('explainRows')(chosen);
 }
 async function explainRows() {
-  const chosen = batch.items.filter(item => item.chosen);
+  const run = batch, chosen = run.items.filter(item => item.chosen);
   await counted('explain-rows', chosen.length, 'explainedOf', async (signal, count) => {
     let done = 0;
-    for (const part of parts(batch.model, chosen, item => item.text, true)) {
-      const predictions = await predict(batch.model, part.map(item => item.text), true, signal);
+    for (const part of parts(run.model, chosen, item => item.text, true)) {
+      const predictions = await predict(run.model, part.map(item => item.text), true, signal);
+      if (batch !== run) return;  // other results have taken the place of these
       predictions.forEach((prediction, i) => { part[i].explained = prediction; part[i].chosen = false; });
       count(done += part.length);
       showBatch();

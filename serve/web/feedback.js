@@ -44,8 +44,9 @@ function numberField({ feedback, prediction }, name) {
   input.addEventListener('input', () => { feedback.right = input.value; });
   return input;
 }
-// The form in which the user corrects an answer. `redraw` shows the feedback again and focuses the first control that is there.
-function feedbackForm(text, side, redraw) {
+// The form in which the user corrects an answer. `side.redraw` shows the feedback again and focuses the first control that is
+// there. It is read when an answer comes, because another language draws the card anew meanwhile.
+function feedbackForm(text, side) {
   const { prediction, feedback } = side, problem = problemOf(prediction), name = `feedback-${++madeForms}`;
   const form = make('form', 'correction'), field = make('fieldset', 'field'), keep = make('label', 'check'), box = make('input'), row = make('div', 'row');
   const long = labelsInOrder(side).length > MOST_CHOICES;
@@ -72,7 +73,7 @@ function feedbackForm(text, side, redraw) {
   const send = make('button', 'primary', t('feedbackSend')), leave = make('button', '', t('cancel'));
   send.type = 'submit';
   leave.type = 'button';
-  leave.addEventListener('click', () => { Object.assign(feedback, { open: false, right: feedback.stored ? feedback.stored.label : rightOf(prediction) }); redraw('.correct'); });
+  leave.addEventListener('click', () => { Object.assign(feedback, { open: false, keep: Boolean(feedback.stored?.text_kept), right: feedback.stored ? feedback.stored.label : rightOf(prediction) }); side.redraw('.correct'); });
   row.append(send, leave);
   form.append(field, keep, row);
   form.addEventListener('submit', event => {
@@ -83,18 +84,18 @@ function feedbackForm(text, side, redraw) {
     hold(send, async () => {
       try {
         await sendFeedback(text, side, right, feedback.keep);
-        redraw('.correct');
-      } catch (error) { blame(error.remark ?? error.message); }
+        side.redraw('.correct');
+      } catch (error) { if (form.isConnected) blame(error.remark ?? error.message); else fail(error); }
     });
   });
   return form;
 }
 // The question whether an answer is right, or what was said of it.
-function feedbackQuestion(text, side, redraw) {
+function feedbackQuestion(text, side) {
   const { prediction, feedback } = side, problem = problemOf(prediction), row = make('div', 'asked');
   const correct = make('button', 'correct', t(feedback.stored ? 'change' : problem === 'regression' ? 'giveNumber' : 'no'));
   correct.type = 'button';
-  correct.addEventListener('click', () => { feedback.open = true; redraw('[type="radio"]:checked', 'select, input'); });
+  correct.addEventListener('click', () => { feedback.open = true; side.redraw('[type="radio"]:checked', 'select, input'); });
   if (feedback.stored) {
     const { label, text_kept } = feedback.stored;
     row.append(make('span', 'given', t('saidRight')(rightText(problem, label))), ...(text_kept ? [make('span', '', t('textKept'))] : []), correct);
@@ -108,8 +109,9 @@ function feedbackQuestion(text, side, redraw) {
       told.remove();
       try {
         await sendFeedback(text, side, rightOf(prediction), false);
-        redraw('.correct');
+        side.redraw('.correct');
       } catch (error) {
+        if (!row.isConnected) return fail(error);
         told.textContent = error.remark ?? error.message;
         told.setAttribute('role', 'alert');
         row.append(told);
@@ -125,10 +127,10 @@ function feedbackOn(text, side) {
   side.feedback ??= { open: false, right: rightOf(side.prediction), keep: false, stored: null };
   box.setAttribute('role', 'group');
   box.setAttribute('aria-label', t('feedbackOn')(text));
-  const draw = (...focused) => {
-    box.replaceChildren((side.feedback.open ? feedbackForm : feedbackQuestion)(text, side, draw));
+  side.redraw = (...focused) => {
+    box.replaceChildren((side.feedback.open ? feedbackForm : feedbackQuestion)(text, side));
     focused.map(css => box.querySelector(css)).find(Boolean)?.focus();
   };
-  draw();
+  side.redraw();
   return box;
 }

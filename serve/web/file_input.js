@@ -61,7 +61,7 @@ function blameFile(message) {
 }
 // The separator of the file, which its results keep; a comma for a file without one.
 function separatorOf({ kind, guess }) {
-  const chosen = { tab: '\t', guess: guess.separator }[$('separator').value] ?? $('separator').value;
+  const value = $('separator').value, chosen = value === 'guess' ? guess.separator : value === 'tab' ? '\t' : value;
   return kind === 'table' || kind === 'lines' ? chosen || ',' : ',';
 }
 function forgetFile() {

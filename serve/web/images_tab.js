@@ -13,6 +13,7 @@ async function isPicture(file) {
   return a === 0x89 && b === 0x50 && c === 0x4e || a === 0xff && b === 0xd8 && c === 0xff;
 }
 async function takePictures(files) {
+  if ($('image-send').ariaDisabled === 'true') return;  // those that are being classified stay
   const given = [...files], fit = await Promise.all(given.map(isPicture)), others = given.filter((_, i) => !fit[i]);
   const usable = given.filter((_, i) => fit[i]);
   pictures = usable.slice(0, MOST_PICTURES).map(file => ({ name: file.name, blob: file, answer: null }));
@@ -25,7 +26,7 @@ async function classifyPictures() {
   const model = $('image-model').value, explain = $('image-explain').checked, asked = pictures;
   for (const each of asked) each.answer = null;  // of another model
   drawPictures();
-  const most = explain ? EXPLAINED_PICTURES : MOST_PICTURES, bytes = (limits[model]?.body_bytes || 1 << 20) - 1024 * MOST_PICTURES;
+  const most = explain ? Math.min(EXPLAINED_PICTURES, limits[model]?.explained_texts || 1) : MOST_PICTURES, bytes = (limits[model]?.body_bytes || 1 << 20) - 1024 * MOST_PICTURES;
   await counted('image-send', asked.length, 'picturesOf', async (signal, count) => {
     for (const part of inParts(asked, most, bytes, ({ blob }) => blob.size)) {
       await classifyPart(model, part, explain, signal);
@@ -100,7 +101,7 @@ function drawOn(event) {
 async function useDrawing() {
   const blob = await new Promise(done => board.toBlob(done, 'image/png'));
   await takePictures([new File([blob], t('drawing'), { type: 'image/png' })]);
-  if ($('image-model').value) await classifyPictures();
+  if ($('image-model').value) await act($('image-send'), classifyPictures);
 }
 clearBoard();
 board.addEventListener('pointerdown', event => { drawOn(event); board.setPointerCapture(event.pointerId); });

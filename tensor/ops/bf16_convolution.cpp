@@ -186,6 +186,7 @@ class WindowProducts {
       round_across(seen.count() * w_.in, std::min<int64_t>(2, channels - c), image + c * pixels + seen.begin * w_.in,
                    pixels, rounded, 0);
       planes.for_each_run([&](const FlatPlanes::Run& run) {
+        if (run.y >= seen.end) return;  // no window meets it, and it was not rounded
         copy_run(rounded + (run.y - seen.begin) * w_.in + run.x, w_.stride, run.count,
                  to + run.phase * planes.plane() + run.at);
       });

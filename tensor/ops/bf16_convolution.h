@@ -1,6 +1,7 @@
 // Convolution in two dimensions and its two transposes as products of bf16, for mixed-precision training. Operands are
 // f32 and are rounded on the way into the products, to nearest even. Sums are in f32. Windows become the right operand
-// of a product in blocks of images, and no more than a few MiB of them exist at a time for each thread.
+// of a product in blocks of rows and images. A few MiB of them exist at a time for each thread, or those of one row if
+// these are more.
 #pragma once
 
 #include <qing/tensor/ops/convolution_shape.h>

@@ -91,6 +91,7 @@ class WeightProducts {
           seen.count() * c_.w.in, x + ((n + image) * c_.channels + channel) * c_.in_pixels() + seen.begin * c_.w.in,
           pixels);
       planes.for_each_run([&](const FlatPlanes::Run& run) {
+        if (run.y >= seen.end) return;  // no window meets it, and it was not rounded
         copy_run(pixels + (run.y - seen.begin) * c_.w.in + run.x, c_.w.stride, run.count,
                  lines + run.phase * 2 * line_ + image * planes.plane() + run.at);
       });

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
+#include <span>
 #include <vector>
 
 #include <qing/autograd/autocast.h>
@@ -158,6 +160,36 @@ TEST(Bf16Convolution, HasTheSameBitsInEveryBatchAndForAnyThreads) {
         results(x.slice(0, 36, 37).contiguous(), w, {}, up.slice(0, 36, 37).contiguous(), options, DType::bf16);
     EXPECT_TRUE(same_bits(whole.all[0].slice(0, 36, 37), one.all[0]));
     EXPECT_TRUE(same_bits(whole.all[1].slice(0, 36, 37), one.all[1]));
+  }
+}
+
+// Rows that no window meets are not rounded. What stands in their place is memory of earlier tensors, such as NaN.
+TEST(Bf16Convolution, TakesNothingFromRowsThatNoWindowMeets) {
+  Generator rng(5);
+  for (const Case& one : {Case{{2, 3, 8, 8}, {4, 3, 3, 3}, {.stride = 2, .padding = 0}},
+                          Case{{1, 4, 70, 67}, {6, 4, 5, 7}, {.stride = 2, .padding = 3}}}) {
+    Tensor x = Tensor::empty(one.x), weight = Tensor::empty(one.weight);
+    rng.fill_normal(x, 0, 1);
+    rng.fill_normal(weight, 0, 1);
+    Tensor y;
+    {
+      const AutocastGuard guard;
+      y = conv2d(x, weight, {}, one.options);
+    }
+    const Tensor up = Tensor::full(y.shape(), 1);
+    for (int round = 0; round < 3; ++round) {
+      std::vector<Tensor> freed;
+      for (int64_t size = 16; size < (1 << 17); size += size / 8) {
+        freed.push_back(Tensor::full({size}, std::numeric_limits<double>::quiet_NaN()));
+      }
+      freed.clear();
+      const Results found = results(x, weight, {}, up, one.options, DType::bf16);
+      for (const Tensor& each : found.all) {
+        for (const float value : std::span(each.data<float>(), static_cast<size_t>(each.numel()))) {
+          ASSERT_TRUE(std::isfinite(value));
+        }
+      }
+    }
   }
 }
 

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 from conftest import ROOT, ask, served
 
+sys.path.insert(0, str(ROOT / "serve/sdk/python"))
+
+from maas_sdk import MaaSClient, WrongTaskError  # noqa: E402
+
 TEXTS = ["I love this film", "我讨厌这个手机", "a chair stands in the hall, does it?", ""]
 LENGTH = 24  # max_seq_length of the model
 
@@ -331,9 +335,6 @@ def test_a_text_without_tokens_is_the_callers_error(encoder, serve, tmp_path):
 
 def test_the_python_package_embeds(endpoint, folder):
     """By the name of the model and by its task, which the description of the model tells."""
-    sys.path.insert(0, str(ROOT / "serve/sdk/python"))
-    from maas_sdk import MaaSClient, WrongTaskError
-
     wanted = expected(folder, "mean_tokens", True)
     with MaaSClient(endpoint=endpoint) as client:
         model = client.get_model("vectors")

@@ -231,6 +231,16 @@ def test_a_dropped_document_is_refused_by_name(page, tab, told):  # noqa: F811
     assert page.run("return document.getElementById('run').disabled && document.getElementById('upload-send').disabled")
 
 
+def test_the_results_of_lines_are_a_table_with_commas(page, tmp_path):  # noqa: F811
+    path = tmp_path / "lines.txt"
+    path.write_text("I love this film\nI hate this, too\n")
+    choose(page, path)
+    analyse_file(page)
+    head, first, second = saved(page, tmp_path).read_text(encoding="utf-8-sig").splitlines()
+    assert head.split(",")[-5:] == ["label", "score", "score_negative", "score_neutral", "score_positive"]
+    assert first.startswith("I love this film,positive,") and second.startswith('"I hate this, too",')
+
+
 @pytest.mark.parametrize("name, separator", [("rows.csv", ";"), ("rows.tsv", "\t"), ("rows.csv", "|")])
 def test_results_keep_the_separator_of_the_file(page, tmp_path, name, separator):  # noqa: F811
     path = tmp_path / name

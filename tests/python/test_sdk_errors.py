@@ -28,6 +28,7 @@ def test_an_address_may_end_as_openais_does(service, monkeypatch, end):  # noqa:
     assert asyncio.run(asynchronous_model(service.endpoint + end)).name == "mood"
     assert MaaSClient(endpoint="https://example.org/qing" + end).endpoint == "https://example.org/qing"
     assert MaaSClient(endpoint="https://example.org/v11").endpoint == "https://example.org/v11"
+    assert MaaSClient(endpoint="http://v1").endpoint == "http://v1"  # a host
 
 
 async def asynchronous_model(endpoint):

@@ -16,8 +16,8 @@ namespace {
 
 constexpr int kTag = 1;
 // Messages travel in pieces of at most this size, which is below the eager limit of Open MPI over TCP (64 KiB). Larger
-// ones wait for the receiver's leave (rendezvous). Over a link of 100 Mbit/s two ranks then sent one after the other,
-// half of the time: a step took 245 ms instead of 192.
+// ones wait until the receiver agrees (rendezvous). Over a link of 100 Mbit/s only one of two ranks then sent, half of
+// the time: a step took 245 ms instead of 192.
 constexpr size_t kPieceBytes = 60'000;
 // A waiting rank gives up its core at once. It sleeps when it has waited for long, or when a yield took long, because
 // then another thread uses the core. A thread that sleeps gets the core soon after it wakes. One that yields waits for

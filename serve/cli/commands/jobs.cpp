@@ -166,15 +166,18 @@ bool may_return(const ServiceError& error) {
 // Asks for the job. A server that has answered before may be away for --patience seconds, such as for a restart.
 std::string ask_patiently(const Client& client, const JobsArguments& a, bool answered_before) {
   using Clock = std::chrono::steady_clock;
-  const Clock::time_point end = Clock::now() + std::chrono::seconds(answered_before ? a.patience : 0);
+  const Clock::time_point end = Clock::now() + std::chrono::seconds(a.patience);
   for (bool told = false;; told = true) {
     std::string reason;
     try {
       return client.request("GET", path_of(a));
     } catch (const ServiceError& error) {
-      if (!may_return(error)) throw;
+      if (!may_return(error) || !answered_before) throw;
       reason = error.what();
-    } catch (const IoError& error) { reason = error.what(); }
+    } catch (const IoError& error) {
+      if (!answered_before) throw;
+      reason = error.what();
+    }
     if (Clock::now() >= end) {
       throw ServerLost(fmt::format("{}. The job may still run: qing jobs wait {} goes on waiting", reason, a.id));
     }

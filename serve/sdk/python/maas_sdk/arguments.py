@@ -54,7 +54,9 @@ def service_address(endpoint: Any) -> str:
     address: str = endpoint.strip()
     _check_address(address)
     address = address.rstrip("/")
-    return address[:-3].rstrip("/") if address.endswith("/v1") else address
+    if urllib.parse.urlsplit(address).path.endswith("/v1"):  # and not a host of this name
+        address = address[:-3].rstrip("/")
+    return address
 
 
 def _check_str(name: str, value: Any) -> None:

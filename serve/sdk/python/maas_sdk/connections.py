@@ -18,9 +18,9 @@ from typing import Deque, Dict, Iterable, Mapping, NamedTuple, Optional, Tuple, 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LONGEST_IDLE = 30.0  # seconds; a router may forget a connection that is idle for longer
 _MOST_OF_AN_ERROR = 65536
-#: What a connection that the service has closed in the meantime raises before the first byte of an answer.
 #: OpenSSL's reasons for an answer that is not TLS.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL")
+#: What a connection that the service has closed in the meantime raises before the first byte of an answer.
 _CLOSED = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 
 

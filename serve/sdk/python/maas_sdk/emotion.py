@@ -44,8 +44,8 @@ class Emotion(str):
     of the model that answered.
     ``truncated`` means that the text is longer than the encoder reads. ``blank`` means that the text gives no token, so the
     scores are those of an empty text.
-    ``labels`` are those of a multi-label model that reach their thresholds, possibly none; None for other models. ``label`` and
-    ``score`` are then those of the most likely label. ``value`` is the expected place of ordered labels, or a regression's
+    ``labels`` are those of a multi-label model that reach their thresholds, possibly none. They are None for other models.
+    Of a multi-label model ``label`` and ``score`` are those of its most likely label. ``value`` is the expected place of ordered labels, or a regression's
     number, which is its ``score``, too. It is None for other models.
     """
 

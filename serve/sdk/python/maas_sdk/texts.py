@@ -36,8 +36,8 @@ def in_order(texts: Any, call: str = "predict") -> Iterator[Any]:
         raise TypeError(f"{call}: texts are of the type {kind}; give a list such as sorted(texts), "
                         "because answers come in its order")
     if hasattr(type(texts), "columns"):  # a table of pandas, polars or pyarrow
-        raise TypeError(f"{call}: texts are of the type {kind}; give one column, such as {call}(df['text']), "
-                        "or call predict_frame(df, text='text'), which adds columns")
+        frame = ", or call predict_frame(df, text='text'), which adds columns" if call in ("predict", "stream") else ""
+        raise TypeError(f"{call}: texts are of the type {kind}; give one column, such as {call}(df['text']){frame}")
     dimensions = getattr(texts, "ndim", 1)
     if isinstance(dimensions, int) and dimensions != 1:
         raise TypeError(f"{call}: texts are an array of {dimensions} dimensions; give one dimension, such as texts[:, 0]")
