@@ -232,7 +232,8 @@ template <class T> void weight_windows(const Convolution& c, const T* x, const T
   const auto& table = kernels::kernels<T>();
   const int64_t channels = c.group_channels(), filters = c.group_filters(), depth = c.depth();
   const int64_t taps = c.h.kernel * c.w.kernel;
-  const auto [images, parts] = weight_parts(c, kGradientElements);
+  const WeightParts divided = weight_parts(c, kGradientElements);
+  const int64_t images = divided.images, parts = divided.parts;
   const Tensor sums = Tensor::zeros({parts, c.groups, taps * channels, filters}, dtype_of<T>);
   const int64_t in_step = pixel_step<T>(channels), out_step = pixel_step<T>(filters), wide = seen(c.w, c.w.out);
   Cut cut(c.h.out, c.h.stride * wide * in_step + c.w.out * out_step, filters, parts * c.groups, table.nr);
