@@ -187,8 +187,8 @@ class WindowProducts {
                    pixels, rounded, 0);
       planes.for_each_run([&](const FlatPlanes::Run& run) {
         if (run.y >= seen.end) return;  // no window meets it, and it was not rounded
-        copy_run(rounded + (run.y - seen.begin) * w_.in + run.x, w_.stride, run.count,
-                 to + run.phase * planes.plane() + run.at);
+        copy_strided(rounded + (run.y - seen.begin) * w_.in + run.x, w_.stride, run.count,
+                     to + run.phase * planes.plane() + run.at);
       });
     }
   }

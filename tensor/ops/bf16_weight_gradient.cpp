@@ -92,8 +92,8 @@ class WeightProducts {
           pixels);
       planes.for_each_run([&](const FlatPlanes::Run& run) {
         if (run.y >= seen.end) return;  // no window meets it, and it was not rounded
-        copy_run(pixels + (run.y - seen.begin) * c_.w.in + run.x, c_.w.stride, run.count,
-                 lines + run.phase * 2 * line_ + image * planes.plane() + run.at);
+        copy_strided(pixels + (run.y - seen.begin) * c_.w.in + run.x, c_.w.stride, run.count,
+                     lines + run.phase * 2 * line_ + image * planes.plane() + run.at);
       });
     }
     for (int64_t phase = 0; phase < planes.phases(); ++phase) {

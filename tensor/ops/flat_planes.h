@@ -82,7 +82,7 @@ struct SeenRows {
 };
 
 /// to[k] = from[k·step]
-template <class E> void copy_run(const E* from, int64_t step, int64_t count, E* to) {
+template <class E> void copy_strided(const E* from, int64_t step, int64_t count, E* to) {
   if (step == 1) {
     std::copy_n(from, count, to);
   } else {

@@ -221,6 +221,7 @@ def test_the_image_runs_alone(qing, tmp_path):
     subprocess.run(["sh", "-ec", commands], check=True, capture_output=True)
     env = dict(re.findall(r"(QING_SERVE_\w+)=(\S+)", stages[1]))
     (image / "state").mkdir()
+    os.chown(image / "state", 65532, 65532)  # as the volume of the user
     assert not (image / "bin").exists() and env["QING_SERVE_ADDRESS"] == "0.0.0.0"
     (image / "proc").mkdir()
     if subprocess.run(["mount", "--bind", "/proc", image / "proc"], capture_output=True).returncode != 0:

@@ -57,8 +57,8 @@ def write(path, rows, form="|"):
 
 
 def train(qing, data, dev, out, *more, lr=5e-3):
-    return qing("train", "--data", data, "--dev", dev, "--layers", 1, "--width", 64, "--vocab", 300, "--max-length", 32,
-                "--lr", lr, "--dropout", 0, "--out", out, *more)  # fmt: skip
+    sizes = () if "--from" in more else ("--layers", 1, "--width", 64, "--vocab", 300)  # --from has its own
+    return qing("train", "--data", data, "--dev", dev, *sizes, "--max-length", 32, "--lr", lr, "--dropout", 0, "--out", out, *more)
 
 
 def last_json(result):

@@ -116,7 +116,7 @@ def test_versions_are_pinned_reported_and_refused(serve, models_root, tmp_path):
     client = MaaSClient(endpoint=endpoint)
     served = client.get_model("emotion_analysis")
     assert (served.version, served.versions, served.predict("good").version) == ("2", ["1", "2"], "2")
-    with pytest.raises(ModelNotFoundError, match="version 2 is") as caught:  # it lies there but is not loaded
+    with pytest.raises(ModelNotFoundError, match="version 2 does") as caught:  # it lies there but is not loaded
         client.get_model("emotion_analysis", version=1)
     assert caught.value.code == "unknown_version"
     assert ask(f"{endpoint}/v1/models/emotion_analysis/versions/1/predict", {"text": "good"})[0] == 404

@@ -107,7 +107,7 @@ def test_a_model_configuration_with_a_duplicate_name_is_refused(qing, model_dir,
 
 def test_common_wrong_files_are_refused_with_a_remedy(qing, tmp_path):
     cases = {
-        "reviews.csv": (b"id,review,points\r\n1,good,5\r\n", ":1: no column 'label'", "rename the column"),
+        "reviews.csv": (b"id,review,points\r\n1,good,5\r\n", ":1: no column 'label'", "name the column with --label-column"),
         "stars.jsonl": (b'{"text": "good", "label": 2}\n', ":1: unknown label '2'", "use one of negative, neutral, positive"),
         "several.jsonl": (b'{"text": "good", "label": ["positive", "films"]}\n', ":1: field 'label'", "give one string"),
         "several.csv": (b"text,label\ngood,positive|films\n", ":2: unknown label 'positive|films'", "use one of"),
