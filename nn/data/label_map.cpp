@@ -93,14 +93,6 @@ bool is_plain_in_shell(char c) {
 
 }  // namespace
 
-std::string lower_without_blanks(std::string_view name) {
-  std::string lower = std::string(trimmed(name));
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
 std::string map_option(std::span<const std::string> names, const std::string& label) {
   std::vector<std::string> escaped;
   for (const std::string& name : names) {
@@ -156,7 +148,7 @@ std::string proposed_map(const std::set<std::string>& names, std::span<const std
   }
   std::set<int> numbers;
   for (const std::string& name : unknown) {
-    if (const auto number = number_of_name(lower_without_blanks(name))) numbers.insert(*number);
+    if (const auto number = number_of_name(lowered(trimmed(name)))) numbers.insert(*number);
   }
   const std::map<int, Sentiment> scale = sentiments_of(numbers);
   const auto sentiment_of = [&](const std::string& lower) {
@@ -167,10 +159,10 @@ std::string proposed_map(const std::set<std::string>& names, std::span<const std
   };
   std::map<size_t, std::vector<std::string>> names_of_label;  // by the label's index
   for (const std::string& name : unknown) {
-    const std::string lower = lower_without_blanks(name);
+    const std::string lower = lowered(trimmed(name));
     const auto sentiment = sentiment_of(lower);
     const auto fits = [&](const std::string& label) {
-      const std::string other = lower_without_blanks(label);
+      const std::string other = lowered(trimmed(label));
       return other == lower || (sentiment && sentiment_of_word(other) == sentiment);
     };
     const auto found = std::ranges::find_if(labels, fits);

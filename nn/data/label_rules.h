@@ -3,15 +3,11 @@
 
 #include <span>
 #include <string>
-#include <string_view>
 
 namespace qing::nn {
 
 /// The option that gives the names one label, in quotes where a shell needs them: "--map 1,2=negative". Empty for names
 /// that cannot stand in it.
 std::string map_option(std::span<const std::string> names, const std::string& label);
-
-/// A name without the blanks around it and with small letters for the capitals A to Z.
-std::string lower_without_blanks(std::string_view name);
 
 }  // namespace qing::nn

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/nn/data/json_objects.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/tensor/errors.h>
@@ -105,8 +106,7 @@ ByteInput input_of(const std::filesystem::path& path) {
 }
 
 RecordFormat record_format_of(const std::filesystem::path& path) {
-  std::string suffix = path.extension().string();
-  for (char& c : suffix) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const std::string suffix = lowered(path.extension().string());
   if (suffix == ".tsv") return RecordFormat::tsv;
   if (suffix == ".csv") return RecordFormat::csv;
   if (suffix == ".jsonl") return RecordFormat::jsonl;

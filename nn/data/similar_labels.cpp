@@ -7,6 +7,7 @@
 #include <array>
 #include <string_view>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/nn/data/label_rules.h>
 
 namespace qing::nn {
@@ -27,7 +28,7 @@ std::map<double, Names> equal_numbers(const std::map<std::string, int64_t>& coun
 std::map<std::string, Names> equal_letters(const std::map<std::string, int64_t>& counts) {
   std::map<std::string, Names> found;
   for (const auto& [label, rows] : counts) {
-    if (!number_of(label)) found[lower_without_blanks(label)].push_back(label);
+    if (!number_of(label)) found[lowered(trimmed(label))].push_back(label);
   }
   return found;
 }
@@ -36,7 +37,7 @@ const std::string& shortest_of(const Names& names) { return *std::ranges::min_el
 
 bool stands_for_nothing(const std::string& label) {
   constexpr std::array<std::string_view, 4> kMissing = {"nan", "null", "<na>", "n/a"};
-  return std::ranges::count(kMissing, lower_without_blanks(label)) > 0;
+  return std::ranges::count(kMissing, lowered(trimmed(label))) > 0;
 }
 
 std::string about_equal(const Names& names, const std::string& kept, const char* what) {

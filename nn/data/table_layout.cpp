@@ -42,12 +42,6 @@ std::optional<char> named_separator(std::string_view line) {
   return line[4];
 }
 
-std::string lowered(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
-  return out;
-}
-
 // What a table would be with one separator.
 struct Candidate {
   char delimiter;

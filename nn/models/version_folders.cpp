@@ -5,27 +5,31 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdint>
 #include <string>
 #include <system_error>
 #include <vector>
 
+#include <qing/nn/models/pretrained.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/folders.h>
 
 namespace qing::nn {
 
+std::optional<int64_t> version_of_name(std::string_view text) {
+  int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end || value <= 0 || text.front() == '0') return std::nullopt;
+  return value;
+}
+
 void refuse_folder_of_versions(const std::filesystem::path& folder) {
   std::error_code unreadable;
   std::vector<int64_t> versions;
   for (const auto& entry : entries_of(folder, unreadable)) {
-    const std::string name = entry.path().filename().string();
-    int64_t version = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), version);
-    if (error == std::errc() && std::to_string(version) == name && is_there(entry.path() / "config.json")) {
-      versions.push_back(version);
-    }
+    const std::optional<int64_t> version = version_of_name(entry.path().filename().string());
+    if (version && is_there(entry.path() / kConfigFile)) versions.push_back(*version);
   }
   if (versions.empty()) return;
   std::ranges::sort(versions);

@@ -33,8 +33,9 @@ struct ServeArguments {
 
 /// Adds all options but --config. `arguments` must outlive the command.
 void add_serve_options(CLI::App& command, ServeArguments& arguments);
-/// Empties arguments.state, and returns why, where nobody has given a folder and the default one has no state and
-/// cannot get any, such as in a container whose file system is read-only. Errors of check_state() otherwise.
+/// Checks the state folder by check_state() and throws its errors. The default folder may be unusable, as in a
+/// container whose file system is read-only. If it holds no state yet, arguments.state becomes empty, and the reason is
+/// returned.
 std::string choose_state(ServeArguments& arguments);
 ServerOptions server_options(const ServeArguments& arguments);
 /// The registry of the models' folder and of those that jobs made. Nothing is loaded yet. IoError without a model that

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/serve/common/characters.h>
 #include <qing/serve/http/exchange_detail.h>
 #include <qing/serve/http/retry_after.h>
@@ -27,9 +28,8 @@ constexpr PeerWords kWords = {.asker = "Kubernetes",
 
 // The text of a small file without blanks around.
 std::string line_of(const fs::path& file, const char* what) {
-  std::string text = read_file(file, kMostToken);
-  text.erase(text.find_last_not_of(" \t\r\n") + 1);
-  text.erase(0, text.find_first_not_of(" \t\r\n"));
+  const std::string bytes = read_file(file, kMostToken);
+  std::string text(nn::trimmed(bytes));
   const bool visible = std::ranges::all_of(text, [](char c) { return c > ' ' && c <= '~'; });
   if (text.empty() || !visible) throw DataError(fmt::format("{}: holds no {}", file.string(), what));
   return text;

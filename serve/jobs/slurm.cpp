@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/nn/data/labelled_rows.h>
 #include <qing/nn/utf8.h>
 #include <qing/serve/jobs/tool_run.h>
@@ -22,13 +23,6 @@ namespace {
 constexpr size_t kSecondsToStop = 60, kLeastMinutesToAsk = 5;
 // For which mpirun leaves the ranks alone after SIGTERM.
 constexpr size_t kSecondsOfMpirun = 20;
-
-std::string without_blanks_around(std::string_view text) {
-  constexpr std::string_view kBlanks = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kBlanks);
-  if (begin == text.npos) return {};
-  return std::string(text.substr(begin, text.find_last_not_of(kBlanks) + 1 - begin));
-}
 
 // At most 1000 bytes, whole characters.
 std::string shown_error(const std::string& printed) {
@@ -150,7 +144,7 @@ std::string batch_script(const SlurmTask& task, SlurmLauncher launcher) {
 }
 
 std::optional<std::string> submitted_id(std::string_view printed) {
-  std::string id = without_blanks_around(printed.substr(0, printed.find(';')));
+  std::string id(nn::trimmed(std::string_view(printed).substr(0, printed.find(';'))));
   const bool number = !id.empty() && std::ranges::all_of(id, [](char c) { return c >= '0' && c <= '9'; });
   return number ? std::optional(std::move(id)) : std::nullopt;
 }
@@ -171,7 +165,7 @@ std::string Slurm::printed_by(std::vector<std::string> words, const std::string&
   const std::string command = words.front();
   const ToolResult result = run_slurm(std::move(words), input, options_, stopped_);
   if (result.code == 0) return result.out;
-  const std::string printed = without_blanks_around(result.err);
+  const std::string printed(nn::trimmed(result.err));
   throw SlurmError(command, printed.empty() ? fmt::format("it ended with code {}", result.code) : printed,
                    command == "sbatch" && !is_unreached(printed));
 }
@@ -179,8 +173,7 @@ std::string Slurm::printed_by(std::vector<std::string> words, const std::string&
 std::string Slurm::submit(const SlurmTask& task) const {
   const std::string printed = printed_by(sbatch_words(task, options_), batch_script(task, options_.launcher));
   if (auto id = submitted_id(printed)) return *std::move(id);
-  throw SlurmError("sbatch", fmt::format("it printed '{}' in place of a job's number", without_blanks_around(printed)),
-                   true);
+  throw SlurmError("sbatch", fmt::format("it printed '{}' in place of a job's number", nn::trimmed(printed)), true);
 }
 
 std::optional<std::string> Slurm::find(const std::string& name) const {

@@ -25,14 +25,6 @@ constexpr std::int64_t kMinute = 60, kDay = 86400;
   throw Refusal(std::move(response), id);
 }
 
-const char* name_of(Scope scope) {
-  switch (scope) {
-    case Scope::kMetrics: return "metrics";
-    case Scope::kAdmin: return "admin";
-    default: return "predict";
-  }
-}
-
 }  // namespace
 
 KeyGuard::KeyGuard(const std::filesystem::path& store, KeyStore::Clock clock)

@@ -67,22 +67,32 @@ void check(const NewKey& key, std::int64_t now) {
   if (key.scopes.text().empty()) throw ValueError("key: has no scope; give predict, metrics or admin");
 }
 
+// The scopes that a key can have.
+struct NamedScope {
+  Scope scope;
+  bool KeyScopes::*has;
+  std::string_view word;
+};
+constexpr NamedScope kScopes[] = {{Scope::kPredict, &KeyScopes::predict, "predict"},
+                                  {Scope::kMetrics, &KeyScopes::metrics, "metrics"},
+                                  {Scope::kAdmin, &KeyScopes::admin, "admin"}};
+
 }  // namespace
 
+std::string_view name_of(Scope scope) {
+  const auto* const found = std::ranges::find(kScopes, scope, &NamedScope::scope);
+  return found == std::end(kScopes) ? "" : found->word;
+}
+
 bool KeyScopes::allow(Scope scope) const {
-  switch (scope) {
-    case Scope::kOpen: return true;
-    case Scope::kPredict: return predict;
-    case Scope::kMetrics: return metrics;
-    case Scope::kAdmin: return admin;
-  }
-  return false;
+  const auto* const found = std::ranges::find(kScopes, scope, &NamedScope::scope);
+  return found == std::end(kScopes) || this->*found->has;  // an open route needs none
 }
 
 std::string KeyScopes::text() const {
   std::string out;
-  for (const auto& [has, word] : {std::pair(predict, "predict"), {metrics, "metrics"}, {admin, "admin"}}) {
-    if (has) out += fmt::format("{}{}", out.empty() ? "" : ",", word);
+  for (const NamedScope& one : kScopes) {
+    if (this->*one.has) out += fmt::format("{}{}", out.empty() ? "" : ",", one.word);
   }
   return out;
 }
@@ -92,15 +102,12 @@ KeyScopes KeyScopes::parse(std::string_view text) {
   for (size_t begin = 0; begin <= text.size();) {
     const size_t end = std::min(text.find(',', begin), text.size());
     const std::string_view word = text.substr(begin, end - begin);
-    bool* const scope = word == "predict"   ? &scopes.predict
-                        : word == "metrics" ? &scopes.metrics
-                        : word == "admin"   ? &scopes.admin
-                                            : nullptr;
-    if (scope == nullptr) {
+    const auto* const found = std::ranges::find(kScopes, word, &NamedScope::word);
+    if (found == std::end(kScopes)) {
       throw ValueError(
           fmt::format("scopes: '{}' is not a scope; give predict, metrics or admin, separated by commas", word));
     }
-    *scope = true;
+    scopes.*found->has = true;
     begin = end + 1;
   }
   return scopes;

@@ -15,6 +15,9 @@
 
 namespace qing::serve {
 
+/// The word for a scope that a key can have: "predict", "metrics" or "admin".
+std::string_view name_of(Scope scope);
+
 /// The permissions of a key. They are independent of each other.
 struct KeyScopes {
   bool predict = false;  ///< models' descriptions, predictions and explanations

@@ -1,9 +1,7 @@
 #include "model_folders.h"
 
 #include <algorithm>
-#include <charconv>
 #include <string>
-#include <system_error>
 
 #include <qing/serve/common/characters.h>
 #include <qing/tensor/folders.h>
@@ -14,14 +12,6 @@ namespace fs = std::filesystem;
 bool is_model_name(std::string_view name) {
   if (name.empty() || name.size() > 128 || name.front() == '.') return false;
   return has_only(name, is_alphanumeric, "._-");
-}
-
-std::optional<std::int64_t> version_of_name(std::string_view text) {
-  std::int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end || value <= 0 || text.front() == '0') return std::nullopt;
-  return value;
 }
 
 std::vector<std::int64_t> versions_below(const fs::path& folder) {

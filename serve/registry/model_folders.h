@@ -3,16 +3,16 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string_view>
 #include <vector>
+
+#include <qing/nn/models/version_folders.h>
 
 namespace qing::serve {
 
 /// 1 to 128 characters of A-Z a-z 0-9 . _ - without a leading dot: safe in a URL and as a folder name.
 bool is_model_name(std::string_view name);
-/// A version is a positive decimal number without leading zeros: "1", not "01", "v1" or "1.0".
-std::optional<std::int64_t> version_of_name(std::string_view text);
+using nn::version_of_name;
 /// The versions of a model's folder, ascending; none if it is not a folder. std::filesystem::filesystem_error.
 std::vector<std::int64_t> versions_below(const std::filesystem::path& folder);
 

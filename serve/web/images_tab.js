@@ -1,7 +1,7 @@
 // Pictures: files or a drawing, their labels, and what the labels rest on.
 const MOST_PICTURES = 64, EXPLAINED_PICTURES = 4;  // the pictures of a request that explains them, so that their number moves
-let pictures = [];  // {name, blob, answer}
-redraws.push(() => drawPictures());
+let pictures = [];  // {name, blob, answer, card}: the card shows the answer, and is made when it is drawn first
+redraws.push(() => { pictures.forEach(each => { each.card = null; }); drawPictures(); });
 
 async function showImages() {
   await loadModels();
@@ -24,7 +24,7 @@ async function takePictures(files) {
 }
 async function classifyPictures() {
   const model = $('image-model').value, explain = $('image-explain').checked, asked = pictures;
-  for (const each of asked) each.answer = null;  // of another model
+  for (const each of asked) each.answer = each.card = null;  // of another model
   drawPictures();
   const most = explain ? Math.min(EXPLAINED_PICTURES, limits[model]?.explained_texts || 1) : MOST_PICTURES, bytes = (limits[model]?.body_bytes || 1 << 20) - 1024 * MOST_PICTURES;
   await counted('image-send', asked.length, 'picturesOf', async (signal, count) => {
@@ -42,7 +42,7 @@ async function classifyPart(model, part, explain, signal) {
   body.append('explain', String(explain));
   try {
     const { predictions } = await jsonOf(await request(`v1/models/${encodeURIComponent(model)}/predict`, { body, signal }));
-    part.forEach((each, i) => { each.answer = predictions[i]; });
+    part.forEach((each, i) => { Object.assign(each, { answer: predictions[i], card: null }); });
   } catch (error) {  // the service counts the pictures of a request
     const [, place, remark] = error.message.match(/^images\[(\d+)\]: (.+)$/s) || [];
     throw place === undefined ? error : new Error(`${part[place].name}: ${remark}`);
@@ -74,7 +74,7 @@ function pictureCard({ name, blob, answer }) {
 }
 function drawPictures() {
   $('image-send').disabled = !$('image-model').value || !pictures.length;
-  $('image-results').replaceChildren(...pictures.map(pictureCard));
+  $('image-results').replaceChildren(...pictures.map(each => each.card ??= pictureCard(each)));
   $('image-legend').hidden = !pictures.some(({ answer }) => answer?.explanation);
 }
 

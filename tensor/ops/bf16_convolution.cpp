@@ -18,12 +18,12 @@
 namespace qing {
 namespace {
 
-// The most words of windows that are multiplied at a time: a part of the second cache.
+// One product takes at most this many words of windows, a part of the second cache.
 constexpr int64_t kWindowWords = 1 << 18;
-// The most words of the depth that are multiplied at a time, so that a panel stays in the first cache, and the multiple
-// that suits the tiles of AMX.
+// A block of the depth has at most kMostPairs words, so that a panel stays in the first cache. It is a multiple of
+// kPairUnit, which suits the tiles of AMX.
 constexpr int64_t kMostPairs = 256, kPairUnit = 16;
-// Windows are copied so many at a time (gather_words).
+// gather_words() copies runs of this many windows.
 constexpr int64_t kUnit = 8;
 // to[k·step] = from[k], or += if accumulate.
 void put_run(const float* from, int64_t count, int64_t step, bool accumulate, float* to) {
@@ -49,8 +49,8 @@ Tensor rounded_weight(const Convolution& c, const float* weight) {
   return rounded;
 }
 
-// Filters as the left operand, in blocks of the depth: word g of a filter's depth holds the taps of two channels, where
-// g is (pair of channels · rows + i)·columns + j.
+// Filters as the left operand, in blocks of the depth. Word g of a filter has tap (i, j) of two channels:
+// g = (pair of channels · rows + i)·columns + j.
 class WordFilters {
  public:
   explicit WordFilters(const FilterView<uint16_t>& view)
@@ -97,8 +97,7 @@ class WordFilters {
   Tensor words_;
 };
 
-// The windows that are multiplied at a time: all those of some images, or some rows of one. How they are cut does not
-// change the bits.
+// The windows of one product: all windows of some images, or some rows of one image. The cut does not change the bits.
 struct WindowBlocks {
   int64_t images, rows, row_blocks, count;
 
@@ -116,7 +115,7 @@ struct WindowBlocks {
   }
 };
 
-// A product's results for rows first to first + rows − 1 of the windows of image n: filter f's window (i, j) is
+// The results of a product for image n, rows first to first + rows − 1 of its windows. Window (i, j) of filter f is
 // data[f·step + (i − first)·pitch + j].
 struct WindowResults {
   int64_t n, first, rows;
@@ -151,7 +150,7 @@ class WindowProducts {
     for (int64_t image = 0; image < images; ++image) {
       for (int64_t at = 0; at < run; at += kUnit) offsets_.push_back(image * image_words(planes) + at);
     }
-    // Columns that fill the last panel up have anyone's numbers. They are not stored.
+    // Columns behind the last window fill up the last panel. Their results are not stored.
     while (static_cast<int64_t>(offsets_.size()) * kUnit < padded) offsets_.push_back(0);
     gather(planes, padded);
     const int64_t depth = filters_.depth(), block = filters_.block();
@@ -213,7 +212,7 @@ class WindowProducts {
   std::vector<int64_t> offsets_;  // where each unit of columns begins in the planes, before the offset of the tap
 };
 
-// Multiplies filters by the windows of images x, and calls store(results) from the threads.
+// Multiplies filters by the windows of the images x. Each thread calls store(results) for its part.
 template <class Store>
 void multiply_windows(const WordFilters& filters, const Window& h, const Window& w, int64_t images, const float* x,
                       const Store& store) {

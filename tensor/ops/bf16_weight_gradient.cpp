@@ -15,14 +15,14 @@
 namespace qing {
 namespace {
 
-// The most elements of the depth in a product of the gradient of a weight, as long as an image has no more, and the
-// most sums in all its parts: they are written and read in memory.
+// A product has a depth of at most kWeightDepth elements, or one image if that has more. All parts together have at
+// most kWeightSums sums, because these are written to memory and read again.
 constexpr int64_t kWeightDepth = 1024, kWeightSums = 5 << 19;
-// Depths are a multiple of so many elements, which suits the tiles of AMX.
+// Depths are multiples of this number of elements, which suits the tiles of AMX.
 constexpr int64_t kDepthUnit = 32;
 
-// One thread's share of the gradient of a weight. A product's depth runs over the pixels of several images: over those
-// of a plane, where dy is 0 between rows of windows and in padding.
+// One thread's share of the gradient of a weight. The depth of a product runs over the planes of several images. dy is
+// 0 between rows of windows and in padding.
 class WeightProducts {
  public:
   // The images or rows of one that a product takes.

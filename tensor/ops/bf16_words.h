@@ -17,8 +17,8 @@ inline uint16_t* halves_of(const Tensor& x) { return reinterpret_cast<uint16_t*>
 /// The words of a line of this depth. The upper half of the last one is 0 if the depth is odd.
 constexpr int64_t pairs_of(int64_t depth) { return (depth + 1) / 2; }
 
-/// The distance of lines of so many words that suits the kernels as A: whole cache lines, and an odd number of them,
-/// since rows an even number apart share sets of the first cache.
+/// The distance in words between lines of this length that are the operand A. It is an odd number of cache lines,
+/// because lines an even number apart share sets of the first cache.
 constexpr int64_t line_step(int64_t pairs) {
   return pairs + 15 - (pairs + 15) % 16 + ((pairs + 15) / 16 % 2 == 0 ? 16 : 0);
 }

@@ -8,8 +8,8 @@
 
 namespace qing {
 
-/// Part p has the images p·images to (p + 1)·images − 1, as far as they exist. It depends on the arguments alone. All
-/// parts together have at most `elements` sums, if that is not less than one part.
+/// Part p has the images p·images to (p + 1)·images − 1, as far as they exist. The division depends on the arguments
+/// alone. All parts together have at most `elements` sums, and there is at least one part.
 struct WeightParts {
   int64_t images, parts;
 };

@@ -8,6 +8,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -56,6 +57,12 @@ def write_tsv(path, rows):
 def small_training(data, out, *more):
     share = [] if "--dev-share" in more else ["--dev-share", 0]
     return ["train", "--data", data, "--layers", 1, "--width", 32, "--vocab", 500, "--out", out, *share, *more]
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 def program(name):

@@ -13,9 +13,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from conftest import free_port
 from job_tools import end_daemons
 from pod_process import PodProcess, ended_status
-from slurm_cluster import free_port
 from test_tls_commands import Authority, openssl
 
 CACHE = Path(os.environ.get("QING_CACHE", Path.home() / ".cache/qing")) / "kubernetes"

@@ -6,13 +6,7 @@ import ssl
 import subprocess
 import time
 
-from conftest import ROOT, program
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+from conftest import ROOT, free_port, program
 
 
 def certificate(folder):

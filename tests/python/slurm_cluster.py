@@ -9,18 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, free_port
 from job_tools import end_daemons
 
 CACHE = Path(os.environ.get("QING_CACHE", Path.home() / ".cache/qing")) / "slurm"
 PACKAGES = "slurm-client slurm-wlm-basic-plugins slurmctld slurmd munge libmunge2 libslurm38 liblua5.1-0"
 PLUGINS = "usr/lib/x86_64-linux-gnu/slurm-wlm"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def unpacked():

@@ -1,18 +1,11 @@
 """`qing jobs wait` while its server restarts, and when the server is gone."""
 
 import json
-import socket
 import subprocess
 
 import pytest
-from conftest import RunningServer, synthetic_rows
+from conftest import RunningServer, free_port, synthetic_rows
 from job_tools import client_of, jsonl, upload
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def job_of(qing, server, epochs):

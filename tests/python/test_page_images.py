@@ -19,14 +19,18 @@ def endpoint(qing, classifier):  # noqa: F811
     assert server.stop()[0] == 0
 
 
+def open_images(page, endpoint):
+    page.open(endpoint + "/")
+    open_tab(page, "images")
+    page.wait("document.querySelector('#image-model option') !== null")
+
+
 def test_pictures_get_labels_and_overlays(chromium, endpoint, tmp_path, screenshots):  # noqa: F811
     page = chromium
     page.resize(1200, 900)
     page.open(endpoint + "/")
     page.run("sessionStorage.clear()")
-    page.open(endpoint + "/")
-    open_tab(page, "images")
-    page.wait("document.querySelector('#image-model option') !== null")
+    open_images(page, endpoint)
     images, labels = squares(2, 4)
     for i, image in enumerate(images):
         (tmp_path / f"{i}.png").write_bytes(png(image))
@@ -53,9 +57,7 @@ def test_pictures_get_labels_and_overlays(chromium, endpoint, tmp_path, screensh
 
 def test_a_drawing_gets_a_label(chromium, endpoint):  # noqa: F811
     page = chromium
-    page.open(endpoint + "/")
-    open_tab(page, "images")
-    page.wait("document.querySelector('#image-model option') !== null")
+    open_images(page, endpoint)
     page.run("pen.fillStyle = '#fff'; pen.fillRect(0, 80, 100, 100)")
     page.click("#board-use")
     page.wait("document.querySelectorAll('.picture-label').length === 1")
@@ -64,9 +66,7 @@ def test_a_drawing_gets_a_label(chromium, endpoint):  # noqa: F811
 
 def test_a_broken_picture_is_told(chromium, endpoint, tmp_path):  # noqa: F811
     page = chromium
-    page.open(endpoint + "/")
-    open_tab(page, "images")
-    page.wait("document.querySelector('#image-model option') !== null")
+    open_images(page, endpoint)
     (tmp_path / "broken.png").write_bytes(png(squares(1, 1)[0][0])[:40])
     page.type("#image-files", str(tmp_path / "broken.png"))
     page.click("#image-send")
@@ -112,9 +112,7 @@ def test_what_is_no_picture_is_refused_by_name_before_it_is_sent(chromium, endpo
 
 def test_explained_pictures_are_counted_and_can_be_cancelled(chromium, endpoint):  # noqa: F811
     page = chromium
-    page.open(endpoint + "/")
-    open_tab(page, "images")
-    page.wait("document.querySelector('#image-model option') !== null")
+    open_images(page, endpoint)
     page.run("document.getElementById('image-explain').checked = true")
     drop(page, *[(f"{i}.png", png(image)) for i, image in enumerate(squares(6, 2)[0])])
     page.wait("document.querySelectorAll('.pictured').length === 6")

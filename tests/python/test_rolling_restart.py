@@ -9,8 +9,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import RunningServer, within
-from nginx import free_port, nginx_before, unverified
+from conftest import RunningServer, free_port, within
+from nginx import nginx_before, unverified
 
 CLIENTS = 4
 BODY = json.dumps({"texts": ["I love this film"]})

@@ -163,8 +163,9 @@ bool may_return(const ServiceError& error) {
   return error.status() == 429 || (error.status() >= 502 && error.status() <= 504);
 }
 
-// Asks for the job. A server that has answered before may be away for --patience seconds, such as for a restart.
-std::string ask_patiently(const Client& client, const JobsArguments& a, bool answered_before) {
+// Asks again for a job of which the server has answered before. It may be away for --patience seconds, such as for a
+// restart.
+std::string ask_again(const Client& client, const JobsArguments& a) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point end = Clock::now() + std::chrono::seconds(a.patience);
   for (bool told = false;; told = true) {
@@ -172,12 +173,9 @@ std::string ask_patiently(const Client& client, const JobsArguments& a, bool ans
     try {
       return client.request("GET", path_of(a));
     } catch (const ServiceError& error) {
-      if (!may_return(error) || !answered_before) throw;
+      if (!may_return(error)) throw;
       reason = error.what();
-    } catch (const IoError& error) {
-      if (!answered_before) throw;
-      reason = error.what();
-    }
+    } catch (const IoError& error) { reason = error.what(); }
     if (Clock::now() >= end) {
       throw ServerLost(fmt::format("{}. The job may still run: qing jobs wait {} goes on waiting", reason, a.id));
     }
@@ -189,8 +187,8 @@ std::string ask_patiently(const Client& client, const JobsArguments& a, bool ans
 void run_wait(const JobsArguments& a) {
   const Client client = client_of(a.client);
   std::string before;
-  for (;;) {
-    const json::object job = object_of("qing jobs", ask_patiently(client, a, !before.empty()));
+  for (std::string answer = client.request("GET", path_of(a));; answer = ask_again(client, a)) {
+    const json::object job = object_of("qing jobs", answer);
     const std::string status = text_of(job, "status"), line = fmt::format("{}  step {}", status, steps_of(job));
     if (line != before) fmt::print(stderr, "{}\n", line);
     before = line;

@@ -45,8 +45,8 @@ class Emotion(str):
     ``truncated`` means that the text is longer than the encoder reads. ``blank`` means that the text gives no token, so the
     scores are those of an empty text.
     ``labels`` are those of a multi-label model that reach their thresholds, possibly none. They are None for other models.
-    Of a multi-label model ``label`` and ``score`` are those of its most likely label. ``value`` is the expected place of ordered labels, or a regression's
-    number, which is its ``score``, too. It is None for other models.
+    Of a multi-label model ``label`` and ``score`` are those of its most likely label. ``value`` is the expected place of
+    ordered labels, or a regression's number, which is its ``score``, too. It is None for other models.
     """
 
     score: float
