@@ -29,9 +29,9 @@ class Network:
         if not messages:
             return 0.0
         wire = self.latency + messages * self.overhead + max(sent, received) / self.bandwidth
-        return max(wire, self.busy(messages, sent, received))
+        return max(wire, self.busy(sent, received))
 
-    def busy(self, _messages, sent, received):
+    def busy(self, sent, received):
         """Seconds of CPU time of a rank that an exchange takes."""
         return self.cpu * (sent + received) / 2
 
@@ -104,13 +104,15 @@ def step(training, ranks, network, overlap=True):
     buckets = max(1, round(training.dense_bytes / training.bucket_bytes)) if training.dense_bytes else 0
     free = 0.0  # when the wire has ended the bucket before
     end = computed  # of backward
+    size = training.dense_bytes / max(1, buckets)
+    seconds = bucket_seconds(size, nodes, ranks, network)
+    busy = sum(network.busy(sent, received) for _, sent, received in bucket_exchanges(size, nodes, ranks))
     for number in range(buckets):
-        size = training.dense_bytes / buckets
         rest = of_chunk * training.backward_share * (1 - (number + 1) / buckets)
         begin = max(free, end - rest) if overlap else max(free, end)
-        free = begin + bucket_seconds(size, nodes, ranks, network)
+        free = begin + seconds
         if begin < end:
-            end += sum(network.busy(*one) for one in bucket_exchanges(size, nodes, ranks))
+            end += busy
     communicated = max(free, end)
     # The losses, then the rows of tables: each rank sends its own to all others. A last exchange says who wants to stop.
     rows = training.row_bytes * max(own)
