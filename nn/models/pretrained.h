@@ -7,14 +7,12 @@
 #include <string>
 #include <string_view>
 
+#include <qing/nn/config_file.h>
 #include <qing/nn/models/encoder_heads.h>
 #include <qing/nn/module.h>
 #include <qing/nn/text/tokenizer.h>
 
 namespace qing::nn {
-
-/// The file with the settings in a model's directory.
-inline constexpr const char* kConfigFile = "config.json";
 
 // All functions here throw IoError when a file cannot be read, and DataError naming the file when it is damaged, asks
 // for what qing does not compute, or does not fit the others. Names of parameters are those of any family and of older

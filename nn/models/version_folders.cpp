@@ -9,7 +9,7 @@
 #include <system_error>
 #include <vector>
 
-#include <qing/nn/models/pretrained.h>
+#include <qing/nn/config_file.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 #include <qing/tensor/folders.h>

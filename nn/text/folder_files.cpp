@@ -6,6 +6,7 @@
 #include <system_error>
 #include <utility>
 
+#include <qing/nn/config_file.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -25,7 +26,7 @@ std::string read_bounded_file(const fs::path& path) {
 
 FolderFiles::FolderFiles(fs::path directory) : directory_(std::move(directory)) {
   for (const char* name :
-       {kVocabFile, kTokenizerFile, kTokenizerConfigFile, kSpecialTokensFile, kAddedTokensFile, kModelConfigFile}) {
+       {kVocabFile, kTokenizerFile, kTokenizerConfigFile, kSpecialTokensFile, kAddedTokensFile, kConfigFile}) {
     if (is_there(path(name))) set(name, read_bounded_file(path(name)));
   }
   if (has(kTokenizerFile) && !is_there(path(kSourcePiecesFile))) return;
@@ -46,7 +47,7 @@ void FolderFiles::set(std::string_view name, std::string content) {
 
 void FolderFiles::save(const fs::path& directory) const {
   for (const auto& [name, content] : contents_) {
-    if (name != kModelConfigFile) write_file_atomically(directory / name, content);
+    if (name != kConfigFile) write_file_atomically(directory / name, content);
   }
 }
 

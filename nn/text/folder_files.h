@@ -19,17 +19,15 @@ inline constexpr const char* kTargetPiecesFile = "target.spm";
 inline constexpr const char* kBpePiecesFile = "sentencepiece.bpe.model";
 inline constexpr const char* kPiecesFile = "spiece.model";
 inline constexpr const char* kVocabularyFile = "vocab.json";
-/// The model's, which says what tokenizer it has when the others do not.
-inline constexpr const char* kModelConfigFile = "config.json";
 
 /// The contents by name, so that a tokenizer can be changed and saved without its folder. Thread-safe while no one
 /// calls set().
 class FolderFiles {
  public:
   FolderFiles() = default;
-  /// Reads those of the names above that are there: SentencePiece's files and vocab.json only without tokenizer.json,
-  /// which describes a tokenizer as a whole, or with source.spm, which Marian's class reads in any case. IoError;
-  /// DataError for a file of more than 256 MiB.
+  /// Reads those of the names above and the model's config.json that are there: SentencePiece's files and vocab.json
+  /// only without tokenizer.json, which describes a tokenizer as a whole, or with source.spm, which Marian's class
+  /// reads in any case. IoError; DataError for a file of more than 256 MiB.
   explicit FolderFiles(std::filesystem::path directory);
 
   bool has(std::string_view name) const { return contents_.contains(name); }

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include <qing/nn/config_file.h>
 #include <qing/nn/text/pipeline/pipeline_reader.h>
 #include <qing/nn/unique_keys.h>
 #include <qing/tensor/errors.h>
@@ -68,8 +69,8 @@ std::optional<TokenizerClass> class_of_model(const FolderFiles& files, std::opti
   if (config) {
     if (const auto name = config->present("tokenizer_class")) return class_of_name(*name);
   }
-  if (!files.has(kModelConfigFile)) return std::nullopt;
-  const JsonFile model = json_of(files, kModelConfigFile);
+  if (!files.has(kConfigFile)) return std::nullopt;
+  const JsonFile model = json_of(files, kConfigFile);
   if (const auto name = model.cursor().present("tokenizer_class")) return class_of_name(*name);
   const auto type = model.cursor().present("model_type");
   if (!type || !type->value().is_string()) return std::nullopt;
