@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -53,3 +54,11 @@ def python_of_tests():
     """Returns the Python that tests/run.sh installed, or this one."""
     cache = Path(os.environ.get("QING_CACHE", Path.home() / ".cache/qing"))
     return next((str(found) for found in sorted(cache.glob("venv-*/bin/python"))), sys.executable)
+
+
+def can_import(python, *packages):
+    """Whether that Python exists and has the packages."""
+    try:
+        return subprocess.run([python, "-c", f"import {', '.join(packages)}"], capture_output=True).returncode == 0
+    except OSError:
+        return False
