@@ -73,32 +73,32 @@ struct Statistics {
   Tensor mean, rstd, shift, variance;  // [channels]
 };
 
-template <class T> void find_statistics(const Tensor& x, const Channels& s, double eps, const Statistics& stats) {
+// Those of channel c.
+template <class T>
+void find_statistics(const Tensor& x, const Channels& s, int64_t c, double eps, const Statistics& stats) {
   const auto& table = kernels::kernels<T>();
-  s.each([&](int64_t c) {
-    const T* in = x.data<T>() + c * s.pixels;
-    const auto count = static_cast<double>(s.count());
-    // Deviations from the first element: those of equal elements are 0, and their squares do not cancel.
-    double sums[2];
-    table.channel_moments(s.runs(), in, in[0], sums);
-    double mean = static_cast<double>(in[0]) + sums[0] / count;
-    double rest = 0;  // the rounding error of the mean
-    double squares = sums[1] - sums[0] * (sums[0] / count);
-    if constexpr (sizeof(T) == 8) {
-      // A mean in double is rounded, and so are the deviations from the first element.
-      table.channel_moments(s.runs(), in, mean, sums);
-      mean += sums[0] / count;
-      table.channel_moments(s.runs(), in, mean, sums);
-      rest = sums[0] / count;
-      squares = sums[1] - rest * rest * count;
-    }
-    const double variance = std::max(squares / count, 0.0);
-    stats.mean.data<T>()[c] = static_cast<T>(mean);
-    stats.variance.data<T>()[c] = static_cast<T>(variance);
-    const double rstd = 1 / std::sqrt(variance + eps);
-    stats.rstd.data<T>()[c] = static_cast<T>(rstd);
-    stats.shift.data<T>()[c] = static_cast<T>((static_cast<double>(static_cast<T>(mean)) - mean - rest) * rstd);
-  });
+  const T* in = x.data<T>() + c * s.pixels;
+  const auto count = static_cast<double>(s.count());
+  // Deviations from the first element: those of equal elements are 0, and their squares do not cancel.
+  double sums[2];
+  table.channel_moments(s.runs(), in, in[0], sums);
+  double mean = static_cast<double>(in[0]) + sums[0] / count;
+  double rest = 0;  // the rounding error of the mean
+  double squares = sums[1] - sums[0] * (sums[0] / count);
+  if constexpr (sizeof(T) == 8) {
+    // A mean in double is rounded, and so are the deviations from the first element.
+    table.channel_moments(s.runs(), in, mean, sums);
+    mean += sums[0] / count;
+    table.channel_moments(s.runs(), in, mean, sums);
+    rest = sums[0] / count;
+    squares = sums[1] - rest * rest * count;
+  }
+  const double variance = std::max(squares / count, 0.0);
+  stats.mean.data<T>()[c] = static_cast<T>(mean);
+  stats.variance.data<T>()[c] = static_cast<T>(variance);
+  const double rstd = 1 / std::sqrt(variance + eps);
+  stats.rstd.data<T>()[c] = static_cast<T>(rstd);
+  stats.shift.data<T>()[c] = static_cast<T>((static_cast<double>(static_cast<T>(mean)) - mean - rest) * rstd);
 }
 
 // running = (1−momentum)·running + momentum·factor·batch
@@ -199,8 +199,9 @@ Tensor batch_norm_training(const Tensor& input, const Tensor& running_mean, cons
   Tensor y = Tensor::empty(x.shape(), x.dtype());
   dispatch_floating(x.dtype(), "batch_norm", [&](auto zero) {
     using T = decltype(zero);
-    find_statistics<T>(x, s, eps, stats);
+    // The second pass over a channel finds it in the caches.
     s.each([&](int64_t c) {
+      find_statistics<T>(x, s, c, eps, stats);
       const T factor = stats.rstd.data<T>()[c] * gamma.data<T>()[c];
       const T shift = stats.shift.data<T>()[c] * gamma.data<T>()[c] + beta.data<T>()[c];
       kernels::kernels<T>().channel_affine(s.runs(), x.data<T>() + c * s.pixels, stats.mean.data<T>()[c], factor, shift,

@@ -187,11 +187,20 @@ void round_to_bf16_row(int64_t n, const float* x, uint16_t* y) {
 }
 
 void pair_bf16_rows(int64_t n, const float* x, const float* y, uint32_t* out) {
+#if defined(__AVX512BF16__)
+  using V = LowFloats;
+  for (int64_t i = 0; i < n; i += V::width) {
+    const __mmask16 lanes = V::first(n - i < V::width ? n - i : V::width);
+    const V second = y == nullptr ? V::set1(0) : V::load_first(y + i, lanes);
+    _mm512_mask_storeu_epi32(out + i, lanes, bf16_words(V::load_first(x + i, lanes), second).v);
+  }
+#else
   if (y == nullptr) {
     for (int64_t i = 0; i < n; ++i) out[i] = bf16_bits(x[i]);
   } else {
     for (int64_t i = 0; i < n; ++i) out[i] = bf16_bits(x[i]) | bf16_bits(y[i]) << 16;
   }
+#endif
 }
 
 void gather_words_row(int64_t units, const int64_t* offsets, const uint32_t* from, int64_t panel, uint32_t* to) {

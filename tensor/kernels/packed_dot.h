@@ -56,6 +56,13 @@ void store_bf16(Vec<float> x, uint16_t* p) {
 void store_bf16_partial(Vec<float> x, uint16_t* p, int64_t n) {
   _mm256_mask_storeu_epi16(p, Vec<float>::first(n), __m256i(_mm512_cvtneps_pbh(x.v)));
 }
+// Words of both, rounded in this way: x in the lower halves, y in the upper ones.
+GroupWords bf16_words(Vec<float> x, Vec<float> y) {
+  const __m512i halves = __m512i(_mm512_cvtne2ps_pbh(y.v, x.v));  // those of x, then those of y
+  const __m512i low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(halves)),
+                high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(halves, 1));
+  return {_mm512_or_si512(low, _mm512_slli_epi32(high, 16))};
+}
 #else
 GroupWords add_bf16(GroupWords sum, GroupWords a, GroupWords b) {
   const __m512i high = _mm512_set1_epi32(static_cast<int32_t>(0xFFFF0000));

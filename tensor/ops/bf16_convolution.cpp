@@ -131,7 +131,7 @@ class WindowProducts {
     const FlatPlanes most(part_of(h, 0, blocks.rows), w, blocks.rows == h.out);
     const int64_t columns = round_up(blocks.images * round_up(most.run(), kUnit), nr_);
     planes_ = Tensor::zeros({blocks.images * image_words(most) + most.overhang() + kUnit}, DType::i32);
-    pixels_ = word_memory(h.in * w.in);
+    if (w.stride > 1) pixels_ = word_memory(h.in * w.in);
     panels_ = word_memory(columns * filters.depth());
     results_ = Tensor::empty({filters.filters() * columns});
   }
@@ -180,8 +180,19 @@ class WindowProducts {
   void load(const FlatPlanes& planes, const float* image, uint32_t* to) {
     const SeenRows seen(planes.h);
     const int64_t channels = filters_.channels(), pixels = h_.in * w_.in;
-    uint32_t* const rounded = words_of(pixels_);
+    const auto pair_bf16 = kernels::low_precision().pair_bf16;
     for (int64_t c = 0; c < channels; c += 2, to += planes.phases() * planes.plane()) {
+      if (w_.stride == 1) {
+        const float *const low = image + c * pixels, *const high = c + 1 < channels ? low + pixels : nullptr;
+        planes.for_each_run([&](const FlatPlanes::Run& run) {
+          if (run.y >= seen.end) return;  // no window meets it
+          const int64_t from = run.y * w_.in + run.x;
+          pair_bf16(run.count, low + from, high != nullptr ? high + from : nullptr,
+                    to + run.phase * planes.plane() + run.at);
+        });
+        continue;
+      }
+      uint32_t* const rounded = words_of(pixels_);
       round_across(seen.count() * w_.in, std::min<int64_t>(2, channels - c), image + c * pixels + seen.begin * w_.in,
                    pixels, rounded, 0);
       planes.for_each_run([&](const FlatPlanes::Run& run) {

@@ -44,7 +44,7 @@ class WeightProducts {
     depth_ = depth(most_, blocks.images);
     line_ = 2 * line_step(pairs_of(depth_ + most_.place(c.h.kernel - 1, c.w.kernel - 1) + 1));
     lines_ = Tensor::zeros({c.channels * most_.phases() * 2 * line_ / 2}, DType::i32);
-    pixels_ = word_memory(pairs_of(std::max(c.in_pixels(), c.out_pixels())));
+    if (c.w.stride > 1) pixels_ = word_memory(pairs_of(c.in_pixels()));
     upstream_ = word_memory(round_up(c.filters, nr_) * pairs_of(depth_));
     panels_ = word_memory(round_up(c.filters, nr_) * pairs_of(depth_));
   }
@@ -84,12 +84,20 @@ class WeightProducts {
   // element.
   void load_line(const FlatPlanes& planes, const float* x, int64_t n, int64_t images, int64_t channel) {
     const SeenRows seen(planes.h);
-    uint16_t *const pixels = halves_of(pixels_), *const lines =
-                                                     halves_of(lines_) + channel * planes.phases() * 2 * line_;
+    uint16_t* const lines = halves_of(lines_) + channel * planes.phases() * 2 * line_;
+    const auto round_to_bf16 = kernels::low_precision().round_to_bf16;
     for (int64_t image = 0; image < images; ++image) {
-      kernels::low_precision().round_to_bf16(
-          seen.count() * c_.w.in, x + ((n + image) * c_.channels + channel) * c_.in_pixels() + seen.begin * c_.w.in,
-          pixels);
+      const float* const from = x + ((n + image) * c_.channels + channel) * c_.in_pixels();
+      if (c_.w.stride == 1) {
+        planes.for_each_run([&](const FlatPlanes::Run& run) {
+          if (run.y >= seen.end) return;  // no window meets it
+          round_to_bf16(run.count, from + run.y * c_.w.in + run.x,
+                        lines + run.phase * 2 * line_ + image * planes.plane() + run.at);
+        });
+        continue;
+      }
+      uint16_t* const pixels = halves_of(pixels_);
+      round_to_bf16(seen.count() * c_.w.in, from + seen.begin * c_.w.in, pixels);
       planes.for_each_run([&](const FlatPlanes::Run& run) {
         if (run.y >= seen.end) return;  // no window meets it, and it was not rounded
         copy_strided(pixels + (run.y - seen.begin) * c_.w.in + run.x, c_.w.stride, run.count,
@@ -107,14 +115,13 @@ class WeightProducts {
                      int64_t column, int64_t columns) {
     const int64_t pairs = pairs_of(depth_), padded = round_up(columns, nr_);
     std::memset(words_of(upstream_), 0, static_cast<size_t>(padded * pairs) * sizeof(uint32_t));
-    uint16_t* const pixels = halves_of(pixels_);
+    const auto round_to_bf16 = kernels::low_precision().round_to_bf16;
     for (int64_t f = 0; f < columns; ++f) {
       uint16_t* const line = halves_of(upstream_) + f * depth_;
       for (int64_t image = 0; image < images; ++image) {
         const float* const from = dy + ((n + image) * c_.filters + column + f) * c_.out_pixels() + first * c_.w.out;
-        kernels::low_precision().round_to_bf16(rows * c_.w.out, from, pixels);
         for (int64_t i = 0; i < rows; ++i) {
-          std::copy_n(pixels + i * c_.w.out, c_.w.out, line + image * planes.plane() + i * planes.pitch);
+          round_to_bf16(c_.w.out, from + i * c_.w.out, line + image * planes.plane() + i * planes.pitch);
         }
       }
     }
