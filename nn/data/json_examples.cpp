@@ -12,13 +12,10 @@ namespace json = boost::json;
 std::vector<std::string> choices_in(const json::value& result, bool several) {
   const json::object* object = result.if_object();
   if (object == nullptr || view_of(object->if_contains("type")) != "choices") return {};
-  const json::value* value = object->if_contains("value");
-  const json::value* choices =
-      value == nullptr || !value->is_object() ? nullptr : value->get_object().if_contains("choices");
-  if (choices == nullptr || !choices->is_array()) return {};
-  if (!several && choices->get_array().size() != 1) return {};
+  const json::array* choices = list_of_choices(object->if_contains("value"));
+  if (choices == nullptr || (!several && choices->size() != 1)) return {};
   std::vector<std::string> names;
-  for (const json::value& choice : choices->get_array()) {
+  for (const json::value& choice : *choices) {
     if (choice.is_string()) names.emplace_back(choice.get_string());
   }
   return names;
@@ -59,6 +56,12 @@ std::optional<std::string> content_of(const json::object& message) {
     text += found->get_string();
   }
   return text;
+}
+
+const json::array* list_of_choices(const json::value* answer) {
+  const json::object* object = answer == nullptr ? nullptr : answer->if_object();
+  const json::value* choices = object == nullptr ? nullptr : object->if_contains("choices");
+  return choices == nullptr ? nullptr : choices->if_array();
 }
 
 std::set<std::string> choices_of(const json::array& annotations, bool several) {

@@ -21,6 +21,10 @@ std::string_view view_of(const boost::json::value* value);
 /// The text of a chat message: a string, or a list of parts of the type "text". Nothing for any other content.
 std::optional<std::string> content_of(const boost::json::object& message);
 
+/// The list of an answer {"choices": [...]}, the form in which Label Studio writes several choices into a task's result
+/// and into a column of its JSON_MIN. Null for any other value, and for null.
+const boost::json::array* list_of_choices(const boost::json::value* answer);
+
 /// The choices of a task's annotations: those of the ground truth if there is one, else those of all annotators. A
 /// result with more than one choice counts only if there may be `several`.
 std::set<std::string> choices_of(const boost::json::array& annotations, bool several);

@@ -11,9 +11,24 @@
 namespace qing::nn {
 namespace {
 
+// What stands behind `mark` and blanks; nothing if the text does not begin with it.
+std::optional<std::string_view> behind(std::string_view text, std::string_view mark) {
+  if (!text.starts_with(mark)) return std::nullopt;
+  return trimmed(text.substr(mark.size()));
+}
+
+// The list of an answer {"choices": [...]}; a field of another form as it is.
+std::string_view without_choices(std::string_view field) {
+  std::optional<std::string_view> rest = behind(field, "{");
+  if (rest) rest = behind(*rest, "\"choices\"");
+  if (rest) rest = behind(*rest, ":");
+  return rest && rest->ends_with('}') ? trimmed(rest->substr(0, rest->size() - 1)) : field;
+}
+
 // The items of a list in brackets, whose items are in quotes of either kind, or bare words and numbers. Nothing for
 // text of another form.
 std::optional<std::vector<std::string>> items_of_list(std::string_view field) {
+  field = without_choices(trimmed(field));
   if (field.size() < 2 || !field.starts_with('[') || !field.ends_with(']')) return std::nullopt;
   field = field.substr(1, field.size() - 2);
   std::vector<std::string> items;
@@ -74,7 +89,7 @@ std::vector<std::string> split_labels(std::string_view field, char separator) {
 
 std::string joined_labels(std::span<const std::string> labels) { return fmt::format("{}", fmt::join(labels, "|")); }
 
-bool is_label_list(std::string_view field) { return items_of_list(trimmed(field)).has_value(); }
+bool is_label_list(std::string_view field) { return items_of_list(field).has_value(); }
 
 std::optional<std::string> looks_like_label_sets(const std::map<std::string, int64_t>& counts) {
   for (const char separator : kLabelSeparators) {

@@ -13,14 +13,14 @@
 namespace qing::nn {
 
 /// The labels of a field in their order, each once and without blanks around it. The field is a list as JSON or Python
-/// writes it, ["a", "b"] or ['a', 'b'], or names between separators. Empty names do not count, so that an empty field
-/// has no labels.
+/// writes it, ["a", "b"] or ['a', 'b'], an answer as Label Studio writes it into CSV, {"choices": ["a", "b"]}, or names
+/// between separators. Empty names do not count, so that an empty field has no labels.
 std::vector<std::string> split_labels(std::string_view field, char separator);
 
 /// The labels as one field, "a|b".
 std::string joined_labels(std::span<const std::string> labels);
 
-/// Whether the field is such a list, so that nothing separates its labels.
+/// Whether the field is such a list or answer, so that nothing separates its labels.
 bool is_label_list(std::string_view field);
 
 /// The separators that are guessed, the likeliest first.

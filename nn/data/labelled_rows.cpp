@@ -335,25 +335,27 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
   }
   if (row.is_list) return row;
   auto [label_name, label] = find_field(object, options_.label_column, label_names(options_));
-  if (label == nullptr && options_.several_labels) {
+  if (label == nullptr && (options_.several_labels || options_.needs_label)) {
     for (const std::string& usual : label_names(options_)) {
       for (const auto& entry : object) {
-        if (label != nullptr || !entry.value().is_array() || !same_letters(entry.key(), usual)) continue;
+        const json::value& value = entry.value();
+        const bool is_list = value.is_array() ? options_.several_labels : list_of_choices(&value) != nullptr;
+        if (label != nullptr || !is_list || !same_letters(entry.key(), usual)) continue;
         label_name = entry.key();
-        label = &entry.value();
+        label = &value;
       }
     }
   }
   if (label == nullptr && options_.needs_label) fail(no_field(object, options_.label_column));
-  if (label != nullptr && options_.several_labels && label->is_array()) {
+  const json::array* list = label != nullptr && label->is_array() ? &label->get_array() : list_of_choices(label);
+  if (list != nullptr && options_.several_labels) {
     row.is_list = true;
-    for (const json::value& one : label->get_array()) {
+    for (const json::value& one : *list) {
       std::string name(trimmed(name_of_value(label_name, one)));
       if (name.empty()) fail(fmt::format("field '{}' has an empty label in its list; remove it", label_name));
       if (std::ranges::find(row.labels, name) == row.labels.end()) row.labels.push_back(std::move(name));
     }
   } else if (label != nullptr) {
-    const json::array* list = label->if_array();
     if (list != nullptr && list->size() != 1) {
       fail(fmt::format("field '{}' is a list of {} labels; give one string, or train with --multi-label 1", label_name,
                        list->size()));

@@ -121,6 +121,24 @@ TEST(LabelGuesses, TakesNoFieldOfATaskOrChatForALabel) {
   EXPECT_EQ(read(chat), (Names{"calm|glad"}));
 }
 
+// As label-studio-sdk 2.1.2 writes JSON_MIN and CSV: one choice is its name, and several are an object.
+TEST(LabelGuesses, ReadsTheAnswersOfLabelStudio) {
+  const TempFolder folder;
+  const auto rows = [](const std::string& several) {
+    return R"([{"text":"a","id":1,"sentiment":)" + several + R"(,"annotator":1},
+{"text":"b","id":2,"sentiment":"glad","annotator":1}])";
+  };
+  EXPECT_EQ(read(folder.write("min.json", rows(R"({"choices":["calm","glad"]})"))), (Names{"calm|glad", "glad"}));
+  EXPECT_EQ(read(folder.write("other.json", rows(R"({"labels":["calm"]})"))).back(), "glad");
+  const auto csv = folder.write("export.csv",
+                                "\"annotator\",\"sentiment\",\"text\"\n"
+                                "1,\"{\"\"choices\"\":[\"\"calm\"\",\"\"glad\"\"]}\",\"a\"\n"
+                                "1,\"glad\",\"b\"\n");
+  LabelledRowReader reader(csv, {.several_labels = true});
+  EXPECT_EQ(reader.next()->labels, (Names{"calm", "glad"}));
+  EXPECT_EQ(reader.next()->labels, (Names{"glad"}));
+}
+
 TEST(LabelGuesses, RefusesCellsThatAreNoMarksWithTheirLine) {
   const TempFolder folder;
   std::string table = "text,x,y\n";

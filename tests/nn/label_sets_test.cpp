@@ -27,6 +27,19 @@ TEST(LabelSets, ListsOfJsonAndPythonAreSplit) {
   EXPECT_FALSE(is_label_list("a"));
 }
 
+// As the CSV of label-studio-sdk 2.1.2 has several choices (converter/exports/csv2.py). It writes one choice as its
+// name alone.
+TEST(LabelSets, AnswersOfLabelStudioAreSplit) {
+  EXPECT_EQ(split_labels(R"({"choices":["praise","on\/off, again"]})", '|'), (Names{"praise", "on/off, again"}));
+  EXPECT_EQ(split_labels(R"( { "choices" : [ "a" , "b" ] } )", '|'), (Names{"a", "b"}));
+  EXPECT_EQ(split_labels(R"({"choices":[]})", '|'), Names{});
+  EXPECT_EQ(split_labels(R"({"choices":"a"})", '|'), (Names{R"({"choices":"a"})"})) << "no list";
+  EXPECT_EQ(split_labels(R"({"labels":["a"]})", '|'), (Names{R"({"labels":["a"]})"})) << "another control";
+  EXPECT_EQ(split_labels(R"({"choices":["a"],"start":0})", '|').size(), 1U) << "no whole answer";
+  EXPECT_TRUE(is_label_list(R"({"choices":["a","b"]})"));
+  EXPECT_EQ(looks_like_label_sets({{"a", 5}, {"b", 5}, {R"({"choices":["a","b"]})", 2}}), R"({"choices":["a","b"]})");
+}
+
 TEST(LabelSets, AreToldFromSingleLabels) {
   EXPECT_EQ(looks_like_label_sets({{"a", 5}, {"b", 5}, {"a;b", 2}}), "a;b");
   EXPECT_FALSE(looks_like_label_sets({{"a", 5}, {"b", 5}}));

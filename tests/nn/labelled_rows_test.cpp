@@ -98,6 +98,8 @@ TEST(LabelledRows, ReadsDoccanoAndListsOfObjects) {
   EXPECT_EQ(
       read(folder.write("min.json", R"([{"text":"a","id":1,"sentiment":"Positive"},{"text":"b","sentiment":"x"}])")),
       (Rows{"Positive|a|1", "x|b|1"}));
+  EXPECT_EQ(read(folder.write("several.json", R"([{"text":"a","sentiment":{"choices":["x","y"]}}])")),
+            (Rows{"!1 field 'sentiment' is a list of 2 labels; give one string, or train with --multi-label 1"}));
   EXPECT_EQ(read(folder.write("lines.json", "\n{\"text\":\"a\",\"label\":\"x\"}\n{\"text\":\"b\",\"label\":\"y\"}\n")),
             (Rows{"x|a|2", "y|b|3"}));
 }
