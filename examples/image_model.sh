@@ -71,9 +71,9 @@ train() {
   is_finished "$folder" || interrupted
 }
 
-basis=(--widths 16,64,128 --epochs 16 --checkpoint-every 300)
+basis=(--widths 16,64,128,256 --epochs 15 --ema 0.998 --checkpoint-every 300)
 given "${basis[@]}" "$@"
-epochs=16
+epochs=15
 for ((i = 0; i < ${#options[@]}; i += 2)); do [ "${options[i]}" != --epochs ] || epochs=${options[i + 1]}; done
 [[ $epochs =~ ^[1-9][0-9]{0,5}$ ]] || { echo "image_model.sh: --epochs $epochs is no number of epochs" >&2; exit 2; }
 
