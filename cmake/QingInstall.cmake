@@ -96,5 +96,6 @@ if(TARGET qing_command)
   file(RELATIVE_PATH libraries /${CMAKE_INSTALL_BINDIR} /${CMAKE_INSTALL_LIBDIR})
   set_target_properties(qing_command PROPERTIES INSTALL_RPATH "$ORIGIN/${libraries}")
   install(TARGETS qing_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT command)
-  install(DIRECTORY serve/models/ DESTINATION share/qing/models COMPONENT command PATTERN "*.toml" EXCLUDE)
+  install(DIRECTORY serve/models/ DESTINATION share/qing/models COMPONENT command PATTERN "*.toml" EXCLUDE
+          PATTERN ".registry*" EXCLUDE)  # a server's record of what it serves
 endif()

@@ -127,6 +127,11 @@ def test_one_component_needs_none_of_the_others(static_prefix, tmp_path):
     assert "component autograd of qing is not installed" in " ".join(refused.stderr.split())
 
 
+def test_the_command_comes_with_models_and_without_the_record_of_a_server(tmp_path):
+    models = install(BUILD, tmp_path / "prefix", "--component", "command") / "share/qing/models"
+    assert sorted(p.name for p in models.iterdir()) == ["emotion_analysis", "fashion_mnist", "translation"]
+
+
 def test_the_examples_build_with_an_installed_qing(static_prefix, tmp_path):
     # As a user does it, from a copy without the sources around it.
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
