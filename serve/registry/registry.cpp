@@ -267,7 +267,9 @@ Model Registry::choose(const std::string& name, std::int64_t version, Replacing 
     try {
       require_same_labels(version, *loaded.model, before, *served->second.served);
     } catch (const OtherLabels& error) {
-      if (replacing == Replacing::kSameLabels) throw OtherLabels(fmt::format("{}: {}", name, error.what()));
+      if (replacing == Replacing::kSameLabels) {
+        throw OtherLabels(fmt::format("{}: version {} {}", name, version, error.what()));
+      }
       log_line("warning", "labels_changed", {{"model", name}, {"version", version}, {"before", before}});
     }
   }

@@ -103,7 +103,11 @@ void Registry::discover(const std::string& name) {
   }
   Loaded loaded = read_or_note(name, version);
   if (served != now_.models.end()) {
-    require_same_labels(version, *loaded.model, served->second.version, *served->second.served);
+    try {
+      require_same_labels(version, *loaded.model, served->second.version, *served->second.served);
+    } catch (const OtherLabels& error) {
+      throw OtherLabels(fmt::format("{}: version {} {}", name, version, error.what()));
+    }
   }
   install(name, versions, version, std::move(loaded));
 }
@@ -112,9 +116,9 @@ void Registry::require_same_labels(std::int64_t of, const nn::TaskModel& version
                                    const nn::TaskModel& answering) {
   if (version.can_replace(answering)) return;
   throw OtherLabels(fmt::format(
-      "version {} gives {}, and version {}, which answers, gives {}; load it with \"replace_labels\": true, or "
-      "upload it with ?activate=true&replace_labels=true, to let it answer nevertheless",
-      of, version.answer_kind(), before, answering.answer_kind()));
+      "gives {}, and version {}, which answers, gives {}; to let it answer nevertheless, load version {} with "
+      "\"replace_labels\": true, or upload it with ?activate=true&replace_labels=true",
+      version.answer_kind(), before, answering.answer_kind(), of));
 }
 
 // A version that nobody has chosen must not change the labels of the one that answers or, at a start, that was chosen.

@@ -170,7 +170,7 @@ def test_two_versions_side_by_side(visit, screenshots):  # noqa: F811
 def test_the_limits_of_both_models_are_known_before_sending(visit, reviews):
     page = visit()
     page.run("document.getElementById('other').value = 'emotion_analysis/versions/1';"
-             "limits['emotion_analysis/versions/1'] = { ...limits.emotion_analysis, text_bytes: 30, texts: 2 };"
+             "limits['emotion_analysis/versions/1'] = { ...limits.emotion_analysis, text_bytes: 30, texts: 2, explained_texts: 2 };"
              "window.sent = []; const before = window.fetch; window.fetch = (url, options) => {"
              "if (options.body) window.sent.push(JSON.parse(options.body).texts.length); return before(url, options); }")  # fmt: skip
     page.run("document.getElementById('texts').value = 'I love this film\\n' + 'long '.repeat(10)")

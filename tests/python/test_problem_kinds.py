@@ -82,9 +82,9 @@ def test_labels_with_commas_are_given_from_the_command_line_on(qing, tmp_path):
     small = ["--layers", 1, "--width", 32, "--vocab", 300, "--max-steps", 2, "--dev-share", 0]
     first = tmp_path / "first"
     qing("train", "--data", data, "--ordinal", 1, "--labels", r"bad\, really,fine\\ok,good\, or so", *small, "--out", first)
-    qing("train", "--config", first / "config.toml", "--out", tmp_path / "second")
-    command = re.search(r"(?m)^qing (train .*)$", (first / "README.md").read_text())[1]
-    qing(*[word if word != str(first) else tmp_path / "third" for word in shlex.split(command)], cwd=tmp_path)
+    qing("train", "--config", first / "run/config.toml", "--out", tmp_path / "second")
+    command = re.search(r"```sh\nqing (train .*)\n```", (first / "README.md").read_text())[1]
+    qing(*[tmp_path / "third" if word == str(first) else word for word in shlex.split(command)])
     for folder in ("first", "second", "third"):
         labels = json.loads((tmp_path / folder / "config.json").read_text())["id2label"]
         assert [labels[str(i)] for i in range(3)] == names, folder
