@@ -152,6 +152,12 @@ bool ImageClassifier::can_replace(const TaskModel& other) const {
   return now.height == before.height && now.width == before.width && now.channels == before.channels;
 }
 
+std::string ImageClassifier::answer_kind() const {
+  const ImagePreprocessing& p = config_.preprocessing;
+  return fmt::format("{} for pictures of {} by {} in {} channels", TaskModel::answer_kind(), p.width, p.height,
+                     p.channels);
+}
+
 void ImageClassifier::try_out() const {
   const ImagePreprocessing& p = config_.preprocessing;
   predict(Tensor::zeros({1, p.height, p.width, p.channels}, DType::u8));

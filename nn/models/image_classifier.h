@@ -57,6 +57,7 @@ class ImageClassifier final : public TaskModel {
   std::vector<TensorDescription> inputs() const override;
   std::vector<TensorDescription> outputs() const override;
   bool can_replace(const TaskModel& other) const override;
+  std::string answer_kind() const override;
   void try_out() const override;
 
   /// Use load().

@@ -1,9 +1,11 @@
 #include <qing/nn/models/task_model.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <span>
 #include <utility>
 
 #include <qing/nn/models/task_config.h>
@@ -37,6 +39,14 @@ std::string_view task_of_architecture(const ConfigReader& reader) {
   return found == std::end(kArchitectureTasks) ? kClassification : found->second;
 }
 
+// Of a long list the first, and how many others there are.
+std::string first_names(std::span<const std::string> names) {
+  constexpr size_t kShown = 20;
+  const size_t shown = std::min(names.size(), kShown);
+  const std::string text = fmt::format("{}", fmt::join(names.first(shown), ", "));
+  return shown == names.size() ? text : fmt::format("{} and {} more", text, names.size() - shown);
+}
+
 }  // namespace
 
 std::string task_in(const ConfigReader& reader) {
@@ -56,6 +66,8 @@ const std::vector<std::string>& TaskModel::labels() const {
 bool TaskModel::can_replace(const TaskModel& other) const {
   return task() == other.task() && labels() == other.labels();
 }
+
+std::string TaskModel::answer_kind() const { return fmt::format("the labels {}", first_names(labels())); }
 
 std::string task_of(const std::filesystem::path& folder) {
   const std::filesystem::path file = folder / kTaskFile;

@@ -15,6 +15,8 @@ namespace qing::nn {
 /// Names of tasks, as config.json has them in its member "task". A file without it is of a classifier or, if it has
 /// no head, of sentence embeddings.
 inline constexpr std::string_view kClassification = "classification";
+/// The task of a model of sentence embeddings. No config.json has it in its member "task".
+inline constexpr std::string_view kEmbedding = "embedding";
 
 /// A tensor that a model takes or gives, in the terms of the Open Inference Protocol (V2).
 struct TensorDescription {
@@ -28,7 +30,7 @@ class TaskModel {
  public:
   virtual ~TaskModel() = default;
 
-  /// "classification", "translation", "image", "tagging".
+  /// "classification", "embedding", "translation", "image", "tagging".
   virtual std::string_view task() const = 0;
   /// The names of the model's classes; none for a model without classes.
   virtual const std::vector<std::string>& labels() const;
@@ -40,6 +42,9 @@ class TaskModel {
   virtual std::vector<TensorDescription> outputs() const = 0;
   /// Whether this model can answer in place of `other` without a client noticing: the same task and classes.
   virtual bool can_replace(const TaskModel& other) const;
+  /// What can_replace() compares, for messages to people: "the labels negative, positive", "vectors of 384 numbers".
+  /// Of many names it has the first.
+  virtual std::string answer_kind() const;
   /// Computes one small input, so that a model which cannot answer is found before it replaces another. Throws what an
   /// answer would throw; DataError for a result that is not finite.
   virtual void try_out() const = 0;

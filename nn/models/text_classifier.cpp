@@ -204,6 +204,12 @@ bool TextClassifier::can_replace(const TaskModel& other) const {
          embedding().size == classifier->embedding().size;
 }
 
+std::string TextClassifier::answer_kind() const {
+  if (embeds()) return fmt::format("vectors of {} numbers", embedding().size);
+  if (problem() == Problem::single_label) return TaskModel::answer_kind();
+  return fmt::format("{} ({})", TaskModel::answer_kind(), name_of(problem()));
+}
+
 void TextClassifier::try_out() const {
   try {
     if (!embeds()) check_label_names(labels());  // they are keys of answers

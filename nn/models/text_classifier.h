@@ -43,13 +43,15 @@ class TextClassifier : public TaskModel {
   static std::shared_ptr<const TextClassifier> load(const std::filesystem::path& directory,
                                                     DType precision = DType::f32);
 
-  std::string_view task() const final { return kClassification; }
+  /// kEmbedding if embeds(), else kClassification.
+  std::string_view task() const final { return embeds() ? kEmbedding : kClassification; }
   /// The texts, and what is predicted of each: label, score, scores and logits, of a multi-label classifier also labels
   /// (a list in JSON), of ordered labels and numbers also value; none of a model of embeddings.
   std::vector<TensorDescription> inputs() const final;
   std::vector<TensorDescription> outputs() const final;
   /// Also the same kind of problem, and embeddings of the same size.
   bool can_replace(const TaskModel& other) const final;
+  std::string answer_kind() const final;
   void try_out() const final;
 
   /// Returns one prediction per text, in order. The scores of a text do not depend on the rest of the batch, to the

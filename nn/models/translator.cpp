@@ -297,6 +297,10 @@ bool Translator::can_replace(const TaskModel& other) const {
   });
 }
 
+std::string Translator::answer_kind() const {
+  return directions_.empty() ? "translations" : "the directions " + joined_names(directions_);
+}
+
 void Translator::try_out() const {
   const std::string text = "a";
   DecodingOptions options = options_;

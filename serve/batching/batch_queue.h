@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <vector>
@@ -36,7 +37,8 @@ struct BatchResult {
   Status status = Status::kDone;
   /// One per text when kDone. When kFailed or kCancelled, texts that were not computed have predictions of 0 tokens.
   std::vector<nn::Prediction> predictions;
-  std::exception_ptr error;  ///< set when kFailed
+  std::exception_ptr error;  ///< set when kFailed: that of the first text which failed
+  size_t failed_text = 0;    ///< its index
 };
 
 /// Set by the caller when it no longer waits for the result.
@@ -90,7 +92,9 @@ struct BatchJob {
   std::vector<nn::Prediction> predictions;  // one per text
   std::atomic<bool> expired = false;        // before its first text was started
   std::atomic<bool> failed = false;
-  std::exception_ptr error;  // of the first failure
+  std::mutex failing;  // of the following two
+  std::exception_ptr error;
+  size_t failed_text = 0;
 
   bool gone() const { return request.cancelled && request.cancelled->load(std::memory_order_relaxed); }
 };

@@ -55,7 +55,10 @@ void finish(BatchJob& job, Status status) {
   result.status = status;
   if (status == Status::kDone) {
     result.predictions = std::move(job.predictions);
-    if (job.failed) result.error = job.error;
+    if (job.failed) {
+      result.error = job.error;
+      result.failed_text = job.failed_text;
+    }
     result.status = job.gone()    ? Status::kCancelled
                     : job.expired ? Status::kExpired
                     : job.failed  ? Status::kFailed
@@ -71,8 +74,16 @@ void finish_text(BatchJob& job) {
   if (job.unfinished.fetch_sub(1) == 1) finish(job, Status::kDone);
 }
 
-void fail_text(BatchJob& job, const std::exception_ptr& error) {
-  if (!job.failed.exchange(true)) job.error = error;
+// The error of a request is that of its first text which failed, whatever worker was faster.
+void fail_text(BatchJob& job, size_t index, const std::exception_ptr& error) {
+  {
+    const std::lock_guard lock(job.failing);
+    if (!job.failed || index < job.failed_text) {
+      job.error = error;
+      job.failed_text = index;
+    }
+    job.failed = true;
+  }
   finish_text(job);
 }
 
@@ -255,7 +266,7 @@ void Batcher::encode(const BatchSlice& slice, Batch& batch) {
       nn::EncodedText encoding = request.classifier->encode(request.texts[i]);
       const size_t tokens = encoding.ids.size();
       add(batch, {slice.job, i, tokens}, std::move(encoding));
-    } catch (...) { fail_text(job, std::current_exception()); }
+    } catch (...) { fail_text(job, i, std::current_exception()); }
   }
 }
 
@@ -291,7 +302,7 @@ void Batcher::compute(Batch& batch) {
   if (!shared) predict(texts, encodings);
   for (size_t i = 0; i < errors.size(); ++i) {
     BatchJob& job = *texts[i].job;
-    errors[i] ? fail_text(job, errors[i]) : finish_text(job);
+    errors[i] ? fail_text(job, texts[i].index, errors[i]) : finish_text(job);
   }
   if (statistics) statistics->compute_seconds.observe(Seconds(Clock::now() - begin).count());
 }
@@ -307,7 +318,7 @@ void Batcher::predict(const std::vector<Batch::Text>& texts, std::span<const nn:
                       predictions.size(), texts.size()));
     }
   } catch (...) {
-    if (texts.size() == 1) return fail_text(*texts.front().job, std::current_exception());
+    if (texts.size() == 1) { return fail_text(*texts.front().job, texts.front().index, std::current_exception()); }
     // One text must not make the others fail. Each is computed alone, and only the failing text's request gets the
     // error.
     for (size_t i = 0; i < texts.size(); ++i) predict({texts[i]}, encodings.subspan(i, 1));
@@ -349,7 +360,7 @@ void Batcher::run_work(const Batch::Text& text) {
     job.predictions[text.index] = job.request.work(text.index);
   } catch (...) { error = std::current_exception(); }
   if (job.request.statistics) job.request.statistics->compute_seconds.observe(Seconds(Clock::now() - begin).count());
-  error ? fail_text(job, error) : finish_text(job);
+  error ? fail_text(job, text.index, error) : finish_text(job);
 }
 
 }  // namespace qing::serve

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/cli/training_session.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/runs/teacher_files.h>
 #include <qing/tensor/errors.h>
@@ -51,8 +52,9 @@ std::vector<std::string> texts_of_scores(const std::vector<DevScore>& scores, co
   std::vector<std::string> texts;
   for (size_t i = 0; i < scores.size(); ++i) {
     const DevScore& one = scores[i];
-    texts.push_back(fmt::format("accuracy {:.4f}, macro recall {:.4f}, macro F1 {:.4f}, log loss {:.4f} ({} texts)",
-                                one.accuracy, one.macro_recall, one.macro_f1, one.loss, dev[i].examples.size()));
+    texts.push_back(fmt::format("accuracy {:.4f}, macro recall {:.4f}, macro F1 {:.4f}, log loss {:.4f} ({})",
+                                one.accuracy, one.macro_recall, one.macro_f1, one.loss,
+                                how_many(dev[i].examples.size(), "text")));
   }
   return texts;
 }

@@ -10,6 +10,7 @@
 
 #include <qing/nn/text/normalizer.h>
 #include <qing/serve/cli/progress.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/tensor/errors.h>
@@ -86,7 +87,7 @@ class ColumnWriter {
       if (!next_row(reader_, options_))
         throw DataError(fmt::format("{}: has fewer rows than before", a_.file.string()));
     }
-    if (writer_.rows() > 0) fmt::print(stderr, "qing: going on after {} rows\n", writer_.rows());
+    if (writer_.rows() > 0) fmt::print(stderr, "qing: going on after {}\n", how_many(writer_.rows(), "row"));
     try {
       for (bool more = true; more;) {
         more = read_batch();
@@ -101,7 +102,7 @@ class ColumnWriter {
     writer_.finish();
     display_.end_line();
     skipped_.report();
-    fmt::print(stderr, "qing: {} rows in {:.1f} s, {:.0f} rows/s; {}\n", writer_.rows(), seconds(), rate(),
+    fmt::print(stderr, "qing: {} in {:.1f} s, {:.0f} rows/s; {}\n", how_many(writer_.rows(), "row"), seconds(), rate(),
                a_.out.string());
   }
 

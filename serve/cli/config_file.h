@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <qing/serve/common/usage_error.h>
+#include <qing/serve/runs/list_text.h>
 #include <qing/serve/runs/settings.h>
 #include <qing/serve/runs/toml_file.h>
 
@@ -18,19 +19,35 @@ namespace qing::serve::cli {
 
 inline bool takes_list(const CLI::Option& option) { return option.get_expected_max() > 1 || option.get_delimiter(); }
 
+/// The names that CLI11 has split at every comma, also at those of a name.
+inline std::vector<std::string> items_of(const std::vector<std::string>& pieces) {
+  return pieces.empty() ? pieces : list_items(CLI::detail::join(pieces, ","));
+}
+
+/// Adds an option that takes a list of names as list_text.h writes it.
+inline CLI::Option* add_list(CLI::App* command, const std::string& name, std::vector<std::string>& values,
+                             const std::string& help) {
+  const auto set = [&values](const std::vector<std::string>& pieces) { values = items_of(pieces); };
+  return command->add_option_function<std::vector<std::string>>(name, set, help)
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->default_str(list_text(values));
+}
+
 /// Returns every configurable option with its value or its default. The defaults must have been captured.
 inline Settings settings_of(const CLI::App& command) {
   Settings settings;
   for (const CLI::Option* option : command.get_options()) {
     if (!option->get_configurable()) continue;
-    Setting setting{.name = option->get_single_name(), .values = option->results()};
+    Setting setting{.name = option->get_single_name(),
+                    .values = option->get_delimiter() ? items_of(option->results()) : option->results()};
     const std::string type = option->get_type_name();
     setting.text = !type.starts_with("INT") && !type.starts_with("UINT") && !type.starts_with("FLOAT");
     setting.list = takes_list(*option);
     setting.separate = setting.list && !option->get_delimiter();
     if (setting.values.empty() && !option->get_default_str().empty()) {
-      setting.values = setting.list ? CLI::detail::split(option->get_default_str(), ',')
-                                    : std::vector<std::string>{option->get_default_str()};
+      setting.values =
+          setting.list ? list_items(option->get_default_str()) : std::vector<std::string>{option->get_default_str()};
     }
     settings.push_back(std::move(setting));
   }
@@ -65,7 +82,8 @@ inline std::vector<ConfigFault> apply_config(CLI::App& command, const std::files
       fault("takes one value");
     } else if (option->count() == 0) {  // the command line goes before the file
       try {
-        option->add_result(entry.values);
+        // The names of a list in the file are whole.
+        option->add_result(entry.list && option->get_delimiter() ? std::vector{list_text(entry.values)} : entry.values);
         option->run_callback();
       } catch (const CLI::ParseError& error) { fault(error.what()); }
     }

@@ -7,6 +7,7 @@
 
 #include <qing/nn/data/parallel_texts.h>
 #include <qing/nn/models/translator.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/runs/evaluation.h>
@@ -36,7 +37,8 @@ PairsToTranslate read_files(const EvalTranslator& a, const std::vector<std::stri
   for (size_t i = 0; i < a.data.size(); ++i) {
     nn::ParallelTexts texts = nn::read_parallel(a.data[i], options);
     if (texts.blank > 0) {
-      fmt::print(stderr, "qing: {}: {} pairs with a blank text are left out\n", names[i], texts.blank);
+      fmt::print(stderr, "qing: {}: {} left out\n", names[i],
+                 how_many(texts.blank, "pair with a blank text is", "pairs with a blank text are"));
     }
     const std::string from = nn::language_of_column(texts.source_column);
     const std::string to = nn::language_of_column(texts.target_column);

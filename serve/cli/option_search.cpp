@@ -15,6 +15,7 @@
 #include <qing/nn/staged_directory.h>
 #include <qing/serve/cli/interrupt.h>
 #include <qing/serve/cli/progress.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/runs/metrics_log.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -160,10 +161,11 @@ class Search {
   std::string told(const Trial& best) const {
     const auto count = [&](TrialEnd end) { return std::ranges::count(trials_, end, &Trial::end); };
     std::string text = fmt::format(
-        "The best of {} trials in {:.1f} of {:g} minutes ({} finished, {} stopped early, {} "
+        "The best of {} in {:.1f} of {:g} minutes ({} finished, {} stopped early, {} "
         "cut) is trial {} with {}: {}.",
-        trials_.size(), search_seconds_since(start_) / kMinute, arguments_.tune, count(TrialEnd::finished),
-        count(TrialEnd::hopeless), count(TrialEnd::cut), best.number, shown(best.score), options_text(best));
+        how_many(trials_.size(), "trial"), search_seconds_since(start_) / kMinute, arguments_.tune,
+        count(TrialEnd::finished), count(TrialEnd::hopeless), count(TrialEnd::cut), best.number, shown(best.score),
+        options_text(best));
     if (best.end == TrialEnd::cut) {
       text += fmt::format(" {}: the model is not finished.",
                           stopped() ? "The search was stopped before this trial ended" : "No trial ended in time");

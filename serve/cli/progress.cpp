@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <string>
 
+#include <qing/serve/common/how_many.h>
+
 namespace qing::serve::cli {
 namespace {
 
@@ -51,12 +53,13 @@ void ProgressDisplay::show(const optim::Progress& progress) {
 void ProgressDisplay::show(const optim::TeacherProgress& progress) {
   const bool last = progress.texts >= progress.all;
   if (!is_due(last)) return;
-  print(fmt::format("teacher {}: {} of {} texts", progress.folder.string(), progress.texts, progress.all), last);
+  print(fmt::format("teacher {}: {} of {}", progress.folder.string(), progress.texts, how_many(progress.all, "text")),
+        last);
 }
 
 void ProgressDisplay::show_rows(int64_t rows, double share, double rows_per_second) {
   if (!is_due(false)) return;
-  const std::string numbers = fmt::format("{} rows  {:.0f} rows/s", rows, rows_per_second);
+  const std::string numbers = fmt::format("{}  {:.0f} rows/s", how_many(rows, "row"), rows_per_second);
   if (share <= 0) return print(numbers, false);
   const double seconds = static_cast<double>(rows) / rows_per_second * (1 / share - 1);
   print(fmt::format("{} {:3.0f}%  {}  ETA {}", bar(share), 100 * share, numbers, duration(seconds)), false);

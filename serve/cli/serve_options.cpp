@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/limit_options.h>
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/number_from.h>
@@ -74,11 +75,8 @@ void add_serve_options(CLI::App& command, ServeArguments& a) {
   command.add_option("--certificate", a.certificate, "TLS certificate chain (PEM). SIGHUP reloads it")
       ->type_name("FILE");
   command.add_option("--tls-key", a.tls_key, "TLS private key (PEM)")->type_name("FILE");
-  command
-      .add_option("--cors-origin", a.site.cors_origins,
-                  "Allowed CORS origin, such as https://app.example.org, or * for all. Repeat it for several origins")
-      ->delimiter(',')
-      ->allow_extra_args(false);
+  add_list(&command, "--cors-origin", a.site.cors_origins,
+           "Allowed CORS origin, such as https://app.example.org, or * for all. Repeat it for several origins");
   command.add_option("--base-path", a.site.base_path, "URL path prefix, such as /qing");
   command.add_flag("--trust-forwarded-prefix", a.site.trust_forwarded_prefix,
                    "Trust the X-Forwarded-Prefix header. The reverse proxy sets it to the path prefix that it strips");

@@ -11,6 +11,7 @@
 
 #include <qing/nn/data/text_encoding.h>
 #include <qing/nn/text/normalizer.h>
+#include <qing/serve/cli/config_file.h>
 #include <qing/serve/common/usage_error.h>
 
 namespace qing::serve::cli {
@@ -36,7 +37,7 @@ void check_columns_given(const TableArguments& a) {
   const bool other_column = a.label_column != TableArguments{}.label_column;
   if (!other_column && a.label_separator.empty()) return;
   throw UsageError(fmt::format("--label-columns {}: the labels are in these columns, so leave {} out",
-                               fmt::join(a.label_columns, ","), other_column ? "--label-column" : "--label-separator"));
+                               list_text(a.label_columns), other_column ? "--label-column" : "--label-separator"));
 }
 
 }  // namespace
@@ -82,12 +83,9 @@ void add_table_options(CLI::App& command, TableArguments& a, bool labels, const 
                     "comma. It is guessed without this option")
         ->type_name("SIGN")
         ->group(group);
-    command
-        .add_option("--label-columns", a.label_columns,
-                    "Columns of one label each, for multi-label models: 1 or 0, true or false, yes or no in each row. "
-                    "They are guessed in a table without a column of labels")
-        ->delimiter(',')
-        ->allow_extra_args(false)
+    add_list(&command, "--label-columns", a.label_columns,
+             "Columns of one label each, for multi-label models: 1 or 0, true or false, yes or no in each row. They "
+             "are guessed in a table without a column of labels. A comma of a name stands behind a backslash")
         ->type_name("NAMES")
         ->group(group);
   }

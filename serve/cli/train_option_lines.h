@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <qing/optim/classifier/train_options.h>
+#include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/number_from.h>
 #include <qing/tensor/dtype.h>
 
@@ -30,10 +31,7 @@ inline void add_train_options(CLI::App* command, optim::TrainOptions& values, op
             ->check(CLI::IsMember({"f32", "bf16"}))
             ->default_str("f32");
       } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
-        return command->add_option(name, value, row.help)
-            ->delimiter(',')
-            ->allow_extra_args(false)
-            ->default_str(CLI::detail::join(value, ","));
+        return add_list(command, name, value, fmt::format("{}. A comma of a name stands behind a backslash", row.help));
       } else if constexpr (std::is_same_v<T, std::vector<std::filesystem::path>>) {
         return command->add_option(name, value, row.help)->allow_extra_args(false)->type_name("FOLDER");
       } else if constexpr (std::is_same_v<T, std::filesystem::path>) {

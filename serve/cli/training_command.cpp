@@ -16,6 +16,7 @@
 #include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/number_from.h>
 #include <qing/serve/cli/train_option_lines.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
 
@@ -147,8 +148,8 @@ void warn_of_overlap(std::span<const nn::Example> examples, const std::vector<La
     int64_t shared = 0;
     for (const nn::Example& example : dev.examples) shared += static_cast<int64_t>(seen.count(example.text));
     if (shared == 0) continue;
-    fmt::print(stderr, "qing: warning: {} of {} texts of {} are also in --data; scores on them are too high\n", shared,
-               dev.examples.size(), dev.name);
+    fmt::print(stderr, "qing: warning: {} of {} of {} are also in --data; scores on them are too high\n", shared,
+               how_many(dev.examples.size(), "text"), dev.name);
   }
 }
 
@@ -169,8 +170,7 @@ std::string about_texts(const TrainingArguments& arguments, size_t texts) {
       arguments.options.from.empty()
           ? fmt::format("{} layers of width {}", arguments.options.layers, arguments.options.width)
           : fmt::format("from {}", arguments.options.from.string());
-  return fmt::format("{} texts of {} {}, {}", texts, arguments.data.size(),
-                     arguments.data.size() == 1 ? "file" : "files", model);
+  return fmt::format("{} of {}, {}", how_many(texts, "text"), how_many(arguments.data.size(), "file"), model);
 }
 
 void say_where_it_begins(const TrainingArguments& arguments, const RunDirectory& run, const std::string& about) {

@@ -10,6 +10,7 @@
 #include <qing/nn/fingerprint.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/nn/utf8.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/files/length_counter.h>
 #include <qing/serve/files/scripts.h>
 
@@ -204,8 +205,8 @@ std::vector<std::string> survey_warnings(std::span<const TableSurvey> train, std
     if (a.texts == b.texts) {
       warnings.push_back(fmt::format("{} has the same texts as {}; {}", b.file, a.file, consequence));
     } else {
-      warnings.push_back(
-          fmt::format("{} of {} texts of {} are also in {}; {}", shared, b.texts.size(), b.file, a.file, consequence));
+      warnings.push_back(fmt::format("{} of {} of {} are also in {}; {}", shared, how_many(b.texts.size(), "text"),
+                                     b.file, a.file, consequence));
     }
   };
   for (size_t i = 0; i < train.size(); ++i) {

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <boost/json.hpp>
 
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/json_text.h>
 #include <qing/serve/common/log.h>
 #include <qing/serve/common/shown_text.h>
@@ -125,10 +126,10 @@ void JobRunner::prepare(Database& database, const TrainingJob& job, const JobLoc
   }
   const json::object plan = read_object_file(folder.plan());
   store.validated(job.id, json_text(plan.at("hyperparameters")), plan.at("steps").to_number<std::int64_t>(),
-                  fmt::format("Files validated: {} texts to train on, {} to validate on, {} labels ({})",
-                              plan.at("training_texts").to_number<std::int64_t>(),
+                  fmt::format("Files validated: {} to train on, {} to validate on, {} ({})",
+                              how_many(plan.at("training_texts").to_number<std::int64_t>(), "text"),
                               plan.at("validation_texts").to_number<std::int64_t>(),
-                              plan.at("labels").as_array().size(), text_member_of(plan, "problem")));
+                              how_many(plan.at("labels").as_array().size(), "label"), text_member_of(plan, "problem")));
   wake();
 }
 

@@ -56,15 +56,16 @@ void hold_some(JobTexts& texts) {
   }
 }
 
-void check_labels(const std::vector<std::string>& labels, nn::Problem problem) {
-  const bool several = problem == nn::Problem::multi_label;
+void check_labels(const std::vector<std::string>& labels, const nn::DatasetOptions& reading) {
+  const bool several = reading.problem == nn::Problem::multi_label;
   if (labels.empty()) refuse("no row has a label; a classifier needs texts with labels");
   if (labels.size() < 2 && !several) { refuse("all texts have one label; a classifier needs texts of at least two"); }
+  // Several labels in a field that nothing has separated look like one label with commas.
+  if (!several || reading.label_separator || !reading.label_columns.empty()) return;
   const auto with_comma =
       std::ranges::find_if(labels, [](const std::string& label) { return label.find(',') != label.npos; });
   if (with_comma == labels.end()) return;
-  refuse(fmt::format("the label '{}' has a comma, which labels cannot have; rename it{}", *with_comma,
-                     several ? ", or say what separates labels with label_separator" : ""));
+  refuse(fmt::format("the label '{}' has a comma; say what separates labels with label_separator", *with_comma));
 }
 
 // The order of ordered labels that were learned.
@@ -103,7 +104,7 @@ JobTexts read_texts(const json::object& task, const nn::DatasetOptions& reading,
     known.labels = chosen_labels(data.labels, base_labels, reading.problem);
     if (known.labels != data.labels) data = read_file_of(task, kTrainingFile, known);
   }
-  if (reading.problem != nn::Problem::regression) check_labels(data.labels, reading.problem);
+  if (reading.problem != nn::Problem::regression) check_labels(data.labels, reading);
   JobTexts texts{std::move(data.labels), std::move(data.examples), {}};
   if (task.contains("validation_file")) {
     known.labels = texts.labels;

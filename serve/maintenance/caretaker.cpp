@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/log.h>
 #include <qing/tensor/errors.h>
@@ -285,7 +286,7 @@ void Caretaker::retrain(Database& database, const RetrainingPlan& plan) {
                       .project = plan.project,
                       .action = "retraining.start",
                       .object = plan.model,
-                      .detail = fmt::format("{} texts of feedback", kept.size())});
+                      .detail = how_many(kept.size(), "text") + " of feedback"});
     return true;
   });
   if (job.empty()) return;

@@ -28,6 +28,7 @@ namespace {
 
 constexpr size_t kUnpackBytes = 64UL * 1024;
 constexpr size_t kEntryPathBytes = 1024, kEntryNameBytes = 255;
+constexpr std::int64_t kTarEndBytes = 1024;  // two blocks of zeros (POSIX.1-2017, pax, ustar interchange format)
 
 [[noreturn]] void refuse_archive(const std::string& what) { throw DataError("archive: " + what); }
 
@@ -59,15 +60,61 @@ struct ClosedAtEnd {
   ~ClosedAtEnd() { ::close(file); }
 };
 
+struct Free {
+  void operator()(archive* reader) const { archive_read_free(reader); }
+};
+using Reader = std::unique_ptr<archive, Free>;
+
+Reader new_reader() {
+  Reader reader(archive_read_new());
+  if (!reader) throw std::bad_alloc();
+  archive_read_support_filter_gzip(reader.get());
+  return reader;
+}
+
+// Errors of libarchive may quote names of entries, so they are not repeated.
+[[noreturn]] void fail_reading(archive* reader) {
+  const int why = archive_errno(reader);
+  if (why == ENOMEM) throw std::bad_alloc();
+  if (why == EIO || why == EMFILE || why == ENFILE) {
+    throw IoError(fmt::format("the archive cannot be read: {}", std::strerror(why)));
+  }
+  refuse_archive(
+      "cannot be unpacked: it is incomplete, has a password, or is another format; send a tar, a tar.gz or a zip");
+}
+
+void open_file(archive* reader, const fs::path& file) {
+  if (archive_read_open_filename(reader, file.c_str(), kUnpackBytes) != ARCHIVE_OK) fail_reading(reader);
+}
+
+// Refuses a tar without its end at this byte. libarchive takes a tar that is cut between two files as whole.
+void require_tar_end(const fs::path& file, std::int64_t at) {
+  const Reader reader = new_reader();
+  archive_read_support_format_raw(reader.get());  // the bytes of the tar itself
+  open_file(reader.get(), file);
+  archive_entry* entry = nullptr;
+  if (archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK) fail_reading(reader.get());
+  std::array<char, kUnpackBytes> piece{};
+  for (std::int64_t seen = 0; seen < at + kTarEndBytes;) {
+    const la_ssize_t got = archive_read_data(reader.get(), piece.data(), piece.size());
+    if (got < 0) fail_reading(reader.get());
+    if (got == 0) refuse_archive("is incomplete: it has no end; send the whole archive");
+    const auto begin = std::clamp<std::int64_t>(at - seen, 0, got);
+    const auto end = std::clamp<std::int64_t>(at + kTarEndBytes - seen, 0, got);
+    if (std::any_of(piece.data() + begin, piece.data() + end, [](char c) { return c != 0; })) {
+      refuse_archive("is incomplete: it has no end; send the whole archive");
+    }
+    seen += got;
+  }
+}
+
 class ArchiveReader {
  public:
   ArchiveReader(const fs::path& file, fs::path target, const ArchiveBounds& bounds)
-      : target_(std::move(target)), bounds_(bounds), archive_(archive_read_new()) {
-    if (!archive_) throw std::bad_alloc();
-    archive_read_support_filter_gzip(archive_.get());
+      : file_(file), target_(std::move(target)), bounds_(bounds), archive_(new_reader()) {
     archive_read_support_format_tar(archive_.get());
     archive_read_support_format_zip(archive_.get());
-    if (archive_read_open_filename(archive_.get(), file.c_str(), kUnpackBytes) != ARCHIVE_OK) fail_reading();
+    open_file(archive_.get(), file_);
   }
 
   UnpackedModel unpack() {
@@ -76,9 +123,12 @@ class ArchiveReader {
       const int code = archive_read_next_header(archive_.get(), &entry);
       if (code == ARCHIVE_EOF) break;
       // A warning is about a name in another character set, which is refused, or about a detail that has no effect.
-      if (code != ARCHIVE_OK && code != ARCHIVE_WARN) fail_reading();
+      if (code != ARCHIVE_OK && code != ARCHIVE_WARN) fail_reading(archive_.get());
       if (number > bounds_.entries) refuse_many();
       take(entry, number);
+    }
+    if ((archive_format(archive_.get()) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR) {
+      require_tar_end(file_, archive_read_header_position(archive_.get()));
     }
     if (model_.files == 0) refuse_archive("has no files; send a tar or zip archive of a model's folder");
     model_.folder = folder_of_model();
@@ -86,17 +136,6 @@ class ArchiveReader {
   }
 
  private:
-  // Errors of libarchive may quote names of entries, so they are not repeated.
-  [[noreturn]] void fail_reading() const {
-    const int why = archive_errno(archive_.get());
-    if (why == ENOMEM) throw std::bad_alloc();
-    if (why == EIO || why == EMFILE || why == ENFILE) {
-      throw IoError(fmt::format("the archive cannot be read: {}", std::strerror(why)));
-    }
-    refuse_archive(
-        "cannot be unpacked: it is incomplete, has a password, or is another format; send a tar, a tar.gz or a zip");
-  }
-
   void take(archive_entry* entry, std::uint64_t number) {
     const char* const path = archive_entry_pathname(entry);
     const auto parts = path == nullptr ? std::nullopt : components_of(path);
@@ -128,7 +167,7 @@ class ArchiveReader {
     for (;;) {
       const la_ssize_t got = archive_read_data(archive_.get(), piece.data(), piece.size());
       if (got == 0) return;
-      if (got < 0) fail_reading();
+      if (got < 0) fail_reading(archive_.get());
       skipped_ += static_cast<std::uint64_t>(got);
       if (skipped_ > bounds_.bytes) refuse_size();
     }
@@ -164,7 +203,7 @@ class ArchiveReader {
     for (;;) {
       const la_ssize_t got = archive_read_data(archive_.get(), piece.data(), piece.size());
       if (got == 0) break;
-      if (got < 0) fail_reading();
+      if (got < 0) fail_reading(archive_.get());
       const auto size = static_cast<std::uint64_t>(got);
       if (size > bounds_.bytes - model_.bytes) refuse_size();
       model_.bytes += size;
@@ -184,12 +223,9 @@ class ArchiveReader {
     return entries.size() == 1 && entries.front().is_directory() ? entries.front().path() : target_;
   }
 
-  struct Free {
-    void operator()(archive* reader) const { archive_read_free(reader); }
-  };
-  const fs::path target_;
+  const fs::path file_, target_;
   const ArchiveBounds bounds_;
-  const std::unique_ptr<archive, Free> archive_;
+  const Reader archive_;
   UnpackedModel model_;
   std::uint64_t folders_ = 0, skipped_ = 0;
 };

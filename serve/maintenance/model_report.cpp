@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/json_writer.h>
 
 namespace qing::serve {
@@ -64,7 +65,8 @@ void look_at_feedback(ModelReport& report, const ReportInput& input, FeedbackSto
                                   recent.agreed, recent.feedback, earlier.agreed, earlier.feedback)});
   }
   if (report.kept >= kKeptFeedbackForTraining) {
-    report.reasons.push_back({"feedback", fmt::format("{} texts with their right labels are kept", report.kept)});
+    report.reasons.push_back({"feedback", fmt::format("{} kept", how_many(report.kept, "text with its right label is",
+                                                                          "texts with their right labels are"))});
   }
 }
 

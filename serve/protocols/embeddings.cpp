@@ -27,6 +27,12 @@ std::vector<std::string> one_or_more_texts(const json::value& value, std::string
   return {text_of(value, field, limits)};
 }
 
+TextPlace places_of(const json::value& value, std::string_view field) {
+  return [field = std::string(field), list = value.is_array()](size_t i) {
+    return list ? fmt::format("{}[{}]", field, i) : field;
+  };
+}
+
 std::vector<float> embedding_of(const Answer& answer, size_t i, std::optional<bool> normalize) {
   std::vector<float> vector = answer.predictions[i].embedding;
   if (normalize.value_or(answer.model.classifier->embedding().normalized)) nn::normalize_embedding(vector);
@@ -49,6 +55,7 @@ EmbedRequest read_embed(const json::object& object, const Limits& limits) {
   if (inputs == nullptr) refuse_field("inputs: is missing");
   EmbedRequest request;
   request.texts = one_or_more_texts(*inputs, "inputs", limits);
+  request.place = places_of(*inputs, "inputs");
   if (member(object, "normalize") != nullptr) request.normalize = flag_of(object, "", "normalize", true);
   request.truncate = read_truncation(object, "");
   return request;
@@ -63,7 +70,11 @@ void answer_embed(Service& service, const Model& model, EmbedRequest request, Ro
     writer.end();
     return HttpResponse{200, writer.take(), {}};
   };
-  service.predict({.model = model, .texts = std::move(request.texts), .explain = false, .embed = true},
+  service.predict({.model = model,
+                   .texts = std::move(request.texts),
+                   .explain = false,
+                   .embed = true,
+                   .place = std::move(request.place)},
                   std::move(reply), write);
 }
 
@@ -107,8 +118,11 @@ void answer_similarity(Service& service, const Model& model, const json::object&
     writer.end();
     return HttpResponse{200, writer.take(), {}};
   };
-  service.predict({.model = model, .texts = std::move(texts), .explain = false, .embed = true}, std::move(reply),
-                  write);
+  const auto place = [](size_t i) {
+    return i == 0 ? "inputs.source_sentence" : fmt::format("inputs.sentences[{}]", i - 1);
+  };
+  service.predict({.model = model, .texts = std::move(texts), .explain = false, .embed = true, .place = place},
+                  std::move(reply), write);
 }
 
 }  // namespace qing::serve::protocols

@@ -18,6 +18,9 @@ namespace qing::serve::protocols {
 std::vector<std::string> one_or_more_texts(const boost::json::value& value, std::string_view field,
                                            const Limits& limits);
 
+/// Where the texts of one_or_more_texts() stand: "field", or "field[0]", "field[1]", ... of a list.
+TextPlace places_of(const boost::json::value& value, std::string_view field);
+
 /// The vector of text i, divided by its length if `normalize` is true. nullopt means what the model's modules say.
 std::vector<float> embedding_of(const Answer& answer, size_t i, std::optional<bool> normalize = std::nullopt);
 /// Reads "truncate" and "truncation_direction". Returns whether a text that is too long is truncated. `place` is the
@@ -29,6 +32,7 @@ void require_whole(const Answer& answer, bool truncate);
 /// The members of Hugging Face's requests for embeddings: /embed and feature extraction.
 struct EmbedRequest {
   std::vector<std::string> texts;
+  TextPlace place = {};
   std::optional<bool> normalize;
   bool truncate = true;
 };

@@ -63,6 +63,10 @@ json::object read_object(const std::string& body, const Limits& limits,
   return object;
 }
 
+Registry::Replacing replacing(bool replace_labels) {
+  return replace_labels ? Registry::Replacing::kAnyLabels : Registry::Replacing::kSameLabels;
+}
+
 HttpResponse model_response(const Model& model) {
   JsonWriter json;
   json.begin_object().member("name", model.name).member("version", std::to_string(model.version));

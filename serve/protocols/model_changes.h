@@ -37,6 +37,8 @@ std::int64_t version_of(const boost::json::object& object);
 /// An empty body, or an object with only these fields.
 boost::json::object read_object(const std::string& body, const Limits& limits,
                                 std::initializer_list<std::string_view> fields);
+/// What "replace_labels" of a request says.
+Registry::Replacing replacing(bool replace_labels);
 /// {"name", "version", "versions", "previous", "trial"}
 HttpResponse model_response(const Model& model);
 

@@ -48,6 +48,14 @@ std::string_view value_of(const Query& query, std::string_view name) {
   return found == query.end() ? std::string_view() : std::string_view(found->second);
 }
 
+bool flag_of(const Query& query, std::string_view name) {
+  const std::string_view value = value_of(query, name);
+  if (!value.empty() && value != "true" && value != "false") {
+    refuse_field(fmt::format("{}: must be true or false", name));
+  }
+  return value == "true";
+}
+
 size_t integer_of(const Query& query, std::string_view name, size_t least, size_t most, size_t missing) {
   const std::string_view text = value_of(query, name);
   if (text.empty()) return missing;

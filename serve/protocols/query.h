@@ -17,6 +17,8 @@ Query query_of(std::string_view text);
 void check_query(const Query& query, std::initializer_list<std::string_view> known);
 /// Empty when there is none.
 std::string_view value_of(const Query& query, std::string_view name);
+/// "true" or "false"; false when there is none. Refusal with 422.
+bool flag_of(const Query& query, std::string_view name);
 /// A whole number in [least, most]; `missing` when there is none. Refusal with 422.
 size_t integer_of(const Query& query, std::string_view name, size_t least, size_t most, size_t missing);
 

@@ -247,7 +247,7 @@ void Registry::commit(const std::function<void(RegistryState&)>& change) {
   now_.state = std::move(next);
 }
 
-Model Registry::choose(const std::string& name, std::int64_t version) {
+Model Registry::choose(const std::string& name, std::int64_t version, Replacing replacing) {
   const std::vector<std::int64_t> versions = versions_of(name);
   if (version == 0 && (version = highest_kept(name, versions)) == 0) {
     throw IndexError(fmt::format("{}: its only versions, {}, are not finished yet; try again later", name,
@@ -263,8 +263,15 @@ Model Registry::choose(const std::string& name, std::int64_t version) {
   const auto served = now_.models.find(name);
   const std::int64_t before = served == now_.models.end() ? 0 : served->second.version;
   const std::int64_t previous = before == 0 ? 0 : before == version ? served->second.previous : before;
-  if (before != 0 && !loaded.model->can_replace(*served->second.served)) {
-    log_line("warning", "labels_changed", {{"model", name}, {"version", version}, {"before", before}});
+  if (before != 0) {
+    try {
+      require_same_labels(version, *loaded.model, before, *served->second.served);
+    } catch (const OtherLabels& error) {
+      if (replacing == Replacing::kSameLabels) {
+        throw OtherLabels(fmt::format("{}: version {} {}", name, version, error.what()));
+      }
+      log_line("warning", "labels_changed", {{"model", name}, {"version", version}, {"before", before}});
+    }
   }
   commit([&](RegistryState& next) {
     next.models[name] = {version, previous, versions.back()};
@@ -279,9 +286,9 @@ Model Registry::choose(const std::string& name, std::int64_t version) {
   return *find(name);
 }
 
-Model Registry::load(const std::string& name, std::int64_t version) {
+Model Registry::load(const std::string& name, std::int64_t version, Replacing replacing) {
   const std::lock_guard changing(changing_);
-  return choose(name, version);
+  return choose(name, version, replacing);
 }
 
 Model Registry::rollback(const std::string& name) {
@@ -291,7 +298,7 @@ Model Registry::rollback(const std::string& name) {
   if (served->second.previous == 0) {
     throw ValueError(fmt::format("{}: no version answered before version {}", name, served->second.version));
   }
-  return choose(name, served->second.previous);
+  return choose(name, served->second.previous, Replacing::kAnyLabels);
 }
 
 void Registry::unload(const std::string& name) {

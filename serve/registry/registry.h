@@ -61,16 +61,24 @@ class DamagedVersion : public DataError {
   using DataError::DataError;
 };
 
+/// A version that may not answer in place of the one that does, unless the caller says so: it has other labels,
+/// directions or sizes (TaskModel::can_replace), so that clients would notice.
+class OtherLabels : public ValueError {
+ public:
+  using ValueError::ValueError;
+};
+
 /// Thread-safe. A returned Model stays valid after any later change. Changes run one at a time and read files, so do
 /// not call them from a thread that must answer quickly. Lookups never wait for a change.
 ///
 /// A version must load and predict once before it replaces another. A version that fails replaces nothing, and its
-/// error stays with the model. Load, unload, rollback, alias and trial changes are written to .registry.json first
-/// (choice_files.h); if that fails (IoError), nothing changes. A version with a manifest (model_manifest.h) is loaded
-/// only if its files are as the manifest says. Errors of changes:
-/// IndexError for an unknown model, version or alias; ValueError for an invalid request; DamagedVersion for a version
-/// that is damaged or no model; UnreadableVersion or std::bad_alloc for one that a later attempt may load; DataError
-/// for a damaged .registry.json.
+/// error stays with the model. Nor does a version with other labels replace the one that answers, unless load() is told
+/// so: a rescan treats it as one that fails. Load, unload, rollback, alias and trial changes are written to
+/// .registry.json first (choice_files.h); if that fails (IoError), nothing changes. A version with a manifest
+/// (model_manifest.h) is loaded only if its files are as the manifest says. Errors of changes: IndexError for an
+/// unknown model, version or alias; ValueError for an invalid request, which is OtherLabels for a version with other
+/// labels; DamagedVersion for a version that is damaged or no model; UnreadableVersion or std::bad_alloc for one that a
+/// later attempt may load; DataError for a damaged .registry.json.
 class Registry {
  public:
   /// Why a version of a model is not served.
@@ -101,21 +109,25 @@ class Registry {
       std::filesystem::path second = {});
 
   /// Loads every model and its limits. A version newer than the last choice is preferred, then the chosen version, then
-  /// the highest. If that version fails, the next fallback is loaded, so that a failure which a running server survives
-  /// does not prevent the next start; see failure(). IoError when the root cannot be read. DataError when it holds no
-  /// model, when no model can be loaded, or when the state file is damaged. On an error nothing changes.
+  /// the highest. A newer version with other labels than the chosen one counts as one that fails. If a version fails,
+  /// the next fallback is loaded, so that a failure which a running server survives does not prevent the next start;
+  /// see failure(). IoError when the root cannot be read. DataError when it holds no model, when no model can be
+  /// loaded, or when the state file is damaged. On an error nothing changes.
   void load();
   /// Loads new models, higher versions and limits, and the choices, aliases and trials made by other servers of the
-  /// same folder. Loaded versions are not read again. Returns the models whose version or limits failed, and why; these
-  /// keep answering as before. IoError and DataError as in load().
+  /// same folder. Loaded versions are not read again. Where a new version has other labels, the one that answers is
+  /// written down as chosen, so that the next start serves it, too. Returns the models whose version or limits failed,
+  /// and why; these keep answering as before. IoError and DataError as in load().
   Failures rescan();
   /// Loads the highest version of one model whose folder is new, unless it is served already. Nothing is written.
   void discover(const std::string& name);
   /// Serves the model no more, as if its folder had never been there. ValueError while an alias points to it.
   void forget(const std::string& name);
+  /// Whether a version may replace one with other labels, directions or sizes.
+  enum class Replacing { kSameLabels, kAnyLabels };
   /// Loads or reloads a version; 0: the highest version that is not on its way (model_folders.h).
-  Model load(const std::string& name, std::int64_t version);
-  /// Returns to the previous active version.
+  Model load(const std::string& name, std::int64_t version, Replacing replacing = Replacing::kSameLabels);
+  /// Returns to the previous active version, whatever its labels are.
   Model rollback(const std::string& name);
   /// Stops serving the model until load(name). ValueError while an alias points to it.
   void unload(const std::string& name);
@@ -202,7 +214,10 @@ class Registry {
   Loaded read_or_note(const std::string& name, std::int64_t version);
   /// Logs that a version is not served.
   static Failure noted(const std::string& name, std::int64_t version, const char* why);
-  Model choose(const std::string& name, std::int64_t version);
+  Model choose(const std::string& name, std::int64_t version, Replacing replacing);
+  /// OtherLabels unless version `of` of the model can stand in for the one that answers.
+  static void require_same_labels(std::int64_t of, const nn::TaskModel& version, std::int64_t before,
+                                  const nn::TaskModel& answering);
   static std::int64_t seconds_now();
   void install(const std::string& name, const std::vector<std::int64_t>& versions, std::int64_t version, Loaded loaded);
   void commit(const std::function<void(RegistryState&)>& change);
@@ -211,13 +226,19 @@ class Registry {
   void pin(const std::string& name, std::int64_t version, Handle model);
   void drop_unused_pins();
 
-  Contents look(std::vector<std::string>& ended) const;
+  // What a look at the folders and the choices found beside the contents. The choices are to be written accordingly.
+  struct Findings {
+    std::vector<std::string> ended;  // models whose trial makes no sense any more
+    std::vector<std::string> kept;   // models that keep their version because a newer one has other labels
+  };
+  Contents look(Findings& findings) const;
   std::optional<Model> newest(const std::string& name, const std::vector<std::int64_t>& versions, const Choice* choice,
-                              Failures& failures) const;
+                              Contents& next, Findings& findings) const;
+  void require_same_as_chosen(const Model& model, const Choice* choice) const;
   Handle kept_or_read(const Contents& next, const std::string& name, std::int64_t version) const;
   void pin_aliases(Contents& next) const;
   void pin_trials(Contents& next, std::vector<std::string>& ended) const;
-  void adopt(Contents next, const std::vector<std::string>& ended);
+  void adopt(Contents next, const Findings& findings);
 
   ModelsRoot root_;
   std::filesystem::path second_;

@@ -35,8 +35,8 @@ Versions in_order(const Versions& versions, const Choice* choice) {
 void Registry::load() {
   if (root_.empty()) throw ValueError("Registry: there is no folder to load models from; construct it with one");
   const std::lock_guard changing(changing_);
-  std::vector<std::string> ended;
-  Contents next = look(ended);
+  Findings findings;
+  Contents next = look(findings);
   if (next.models.empty() && !next.failures.empty()) {
     std::string all;
     for (const auto& [name, failure] : next.failures) {
@@ -44,21 +44,21 @@ void Registry::load() {
     }
     throw DataError(fmt::format("models folder {}: no model can be loaded: {}", root_.folder().string(), all));
   }
-  adopt(std::move(next), ended);
+  adopt(std::move(next), findings);
 }
 
 Registry::Failures Registry::rescan() {
   const std::lock_guard changing(changing_);
   if (root_.empty()) return {};
-  std::vector<std::string> ended;
-  Contents next = look(ended);
+  Findings findings;
+  Contents next = look(findings);
   Failures failures = next.failures;
-  adopt(std::move(next), ended);
+  adopt(std::move(next), findings);
   return failures;
 }
 
-// What should be served now. Adds to `ended` the models whose trial makes no sense any more.
-Registry::Contents Registry::look(std::vector<std::string>& ended) const {
+// What should be served now.
+Registry::Contents Registry::look(Findings& findings) const {
   Contents next;
   // In this order: a version on its way loses its mark after the choice that goes with it is written. The other way
   // round, a version on trial could be found here without its trial, and would answer for all.
@@ -78,7 +78,7 @@ Registry::Contents Registry::look(std::vector<std::string>& ended) const {
           name, noted(name, versions.back(), "an alias has this name; delete that, or rename the model's folder"));
     }
     if (!wanted(name)) continue;
-    if (auto model = newest(name, versions, choice_of(next.state, name), next.failures)) {
+    if (auto model = newest(name, versions, choice_of(next.state, name), next, findings)) {
       next.models.emplace(name, std::move(*model));
     }
   }
@@ -87,7 +87,7 @@ Registry::Contents Registry::look(std::vector<std::string>& ended) const {
     if (wanted(name)) next.models.emplace(name, model);
   }
   pin_aliases(next);
-  pin_trials(next, ended);
+  pin_trials(next, findings.ended);
   return next;
 }
 
@@ -101,12 +101,44 @@ void Registry::discover(const std::string& name) {
   if (choices_.read().aliases.contains(name)) {
     throw ValueError(fmt::format("{}: an alias has this name; delete that, or rename the model's folder", name));
   }
-  install(name, versions, version, read_or_note(name, version));
+  Loaded loaded = read_or_note(name, version);
+  if (served != now_.models.end()) {
+    try {
+      require_same_labels(version, *loaded.model, served->second.version, *served->second.served);
+    } catch (const OtherLabels& error) {
+      throw OtherLabels(fmt::format("{}: version {} {}", name, version, error.what()));
+    }
+  }
+  install(name, versions, version, std::move(loaded));
+}
+
+void Registry::require_same_labels(std::int64_t of, const nn::TaskModel& version, std::int64_t before,
+                                   const nn::TaskModel& answering) {
+  if (version.can_replace(answering)) return;
+  throw OtherLabels(fmt::format(
+      "gives {}, and version {}, which answers, gives {}; to let it answer nevertheless, load version {} with "
+      "\"replace_labels\": true, or upload it with ?activate=true&replace_labels=true",
+      version.answer_kind(), before, answering.answer_kind(), of));
+}
+
+// A version that nobody has chosen must not change the labels of the one that answers or, at a start, that was chosen.
+void Registry::require_same_as_chosen(const Model& model, const Choice* choice) const {
+  if (choice != nullptr && choice->version == model.version) return;
+  if (const auto served = now_.models.find(model.name); served != now_.models.end()) {
+    return require_same_labels(model.version, *model.served, served->second.version, *served->second.served);
+  }
+  if (choice == nullptr) return;
+  Handle chosen;
+  try {
+    chosen = read_folder(folder_of(model.name, choice->version));
+  } catch (const std::exception&) { return; }  // it cannot answer anyway
+  require_same_labels(model.version, *model.served, choice->version, *chosen);
 }
 
 // Nothing when neither a version nor the limits can be loaded, or when what is served is better than what there is.
+// Adds the failures to `next`.
 std::optional<Model> Registry::newest(const std::string& name, const Versions& versions, const Choice* choice,
-                                      Failures& failures) const {
+                                      Contents& next, Findings& findings) const {
   const auto served = now_.models.find(name);
   const std::int64_t before = served == now_.models.end() ? 0 : served->second.version;
   Versions order = in_order(versions, choice);
@@ -116,7 +148,8 @@ std::optional<Model> Registry::newest(const std::string& name, const Versions& v
       Model model{name, version, versions, {}};
       model.limits = limits_of(name);  // before the log says that the version is loaded
       model.serve(kept_or_read(now_, name, version));
-      if (before != 0 && version != before && !model.served->can_replace(*served->second.served)) {
+      if (version != before) require_same_as_chosen(model, choice);
+      if (version != before && before != 0 && !model.served->can_replace(*served->second.served)) {
         log_line("warning", "labels_changed", {{"model", name}, {"version", version}, {"before", before}});
       }
       model.loaded = version == before ? served->second.loaded : seconds_now();
@@ -128,7 +161,11 @@ std::optional<Model> Registry::newest(const std::string& name, const Versions& v
         model.previous = before != 0 ? before : choice != nullptr ? choice->version : 0;
       }
       return model;
-    } catch (const std::exception& error) { failures.emplace(name, noted(name, version, error.what())); }
+    } catch (const OtherLabels& error) {
+      log_line("warning", "labels_kept", {{"model", name}, {"version", version}, {"error", error.what()}});
+      next.failures.emplace(name, Failure{version, error.what()});
+      if (choice == nullptr) findings.kept.push_back(name);
+    } catch (const std::exception& error) { next.failures.emplace(name, noted(name, version, error.what())); }
     if (version == before) break;  // it answers on
   }
   return std::nullopt;
@@ -175,19 +212,24 @@ void Registry::pin_trials(Contents& next, std::vector<std::string>& ended) const
   for (const std::string& name : ended) next.state.trials.erase(name);
 }
 
-void Registry::adopt(Contents next, const std::vector<std::string>& ended) {
+void Registry::adopt(Contents next, const Findings& findings) {
   {
     const std::lock_guard lock(mutex_);
     std::swap(now_, next);
   }
-  for (const std::string& name : ended) log_line("info", "trial_ended", {{"model", name}});
-  if (ended.empty()) return;
+  for (const std::string& name : findings.ended) log_line("info", "trial_ended", {{"model", name}});
+  if (findings.ended.empty() && findings.kept.empty()) return;
   try {
     commit([&](RegistryState& state) {
-      for (const std::string& name : ended) state.trials.erase(name);
+      for (const std::string& name : findings.ended) state.trials.erase(name);
+      for (const std::string& name : findings.kept) {
+        const Model& model = now_.models.at(name);
+        // A version that comes later is looked at again, and so is the one with other labels.
+        state.models.try_emplace(name, Choice{model.version, model.previous, model.version});
+      }
     });
   } catch (const std::exception& error) {
-    log_line("warning", "state_not_written", {{"error", error.what()}});  // they end again at the next start
+    log_line("warning", "state_not_written", {{"error", error.what()}});  // the next start finds the same
   }
 }
 

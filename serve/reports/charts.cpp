@@ -6,6 +6,7 @@
 #include <cmath>
 #include <string_view>
 
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/reports/axis.h>
 #include <qing/serve/reports/svg.h>
 
@@ -180,7 +181,8 @@ void draw_matrix(Svg& svg, const std::vector<std::string>& labels, const nn::Con
       const std::string number = fmt::format("{}", matrix.count(row, column));
       const std::string percent = fmt::format("{:.1f}%", 100 * share);
       svg.cell(x + 1, y + 1, grid.cell - 2, grid.cell - 2, 0.04 + 0.96 * share,
-               fmt::format("{} of {} {} texts are predicted as {} ({})", number, support, label, predicted, percent));
+               fmt::format("{} of {} predicted as {} ({})", number,
+                           how_many(support, label + " text is", label + " texts are"), predicted, percent));
       const char* look = share > 0.75 ? "bright" : "ink";
       svg.text(x + grid.cell / 2, y + grid.cell / 2 - 2, number, Anchor::middle, look);
       svg.text(x + grid.cell / 2, y + grid.cell / 2 + 14, percent, Anchor::middle, look);
@@ -221,8 +223,8 @@ std::string confusion_chart(const std::vector<std::string>& labels,
     const auto& [name, matrix] = matrices[i];
     svg.text(x + 16, y + 26, name, Anchor::start, "title");
     svg.text(x + 16, y + 44,
-             fmt::format("{} texts, accuracy {:.1f}%, macro-recall {:.1f}%", matrix.total(), 100 * matrix.accuracy(),
-                         100 * matrix.macro_recall()),
+             fmt::format("{}, accuracy {:.1f}%, macro-recall {:.1f}%", how_many(matrix.total(), "text"),
+                         100 * matrix.accuracy(), 100 * matrix.macro_recall()),
              Anchor::start, "quiet");
     draw_matrix(svg, labels, matrix, {x + left, y + 72, cell});
   }

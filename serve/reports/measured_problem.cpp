@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/reports/precision_recall_chart.h>
 #include <qing/serve/reports/problem_sections.h>
 #include <qing/serve/runs/multi_label_evaluation.h>
@@ -18,7 +19,8 @@ namespace {
 MeasuredProblem measure_labels(const RunDirectory& run, std::span<const LabelledFile> dev,
                                std::vector<nn::DataProfile>& profiles) {
   const auto [calibration, evaluations] = calibrate_thresholds(run.out(), dev);
-  fmt::print(stderr, "thresholds of {} labels, fitted to {} dev texts\n", calibration.labels.size(), calibration.texts);
+  fmt::print(stderr, "thresholds of {}, fitted to {}\n", how_many(calibration.labels.size(), "label"),
+             how_many(calibration.texts, "dev text"));
   const std::string warning = threshold_warning(calibration);
   if (!warning.empty()) fmt::print(stderr, "qing: warning: {}\n", warning);
   for (const auto& [name, evaluation] : evaluations) profiles.push_back(evaluation.profile);

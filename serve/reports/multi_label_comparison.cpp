@@ -6,6 +6,7 @@
 #include <map>
 #include <utility>
 
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/tensor/errors.h>
 
@@ -83,9 +84,10 @@ std::string to_text(const MultiLabelComparison& comparison, const std::string& a
                                                          : fmt::format("{} is better in subset accuracy.",
                                                                        only_first > only_second ? "A" : "B");
   return fmt::format(
-             "A  {}\nB  {}\n\n{} texts; A alone has all labels right on {}, B alone on {}.\nMcNemar's exact test: "
+             "A  {}\nB  {}\n\n{}; A alone has all labels right on {}, B alone on {}.\nMcNemar's exact test: "
              "{}. {}\n",
-             a, b, comparison.texts, only_first, only_second, p_value_text(comparison.p_value), verdict) +
+             a, b, how_many(comparison.texts, "text"), only_first, only_second, p_value_text(comparison.p_value),
+             verdict) +
          measures_table("", comparison.measures) + measures_table("micro F1 by source", comparison.per_source) +
          measures_table("F1 by label", comparison.per_label);
 }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <qing/nn/scale_metrics.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/tensor/errors.h>
 
@@ -98,9 +99,9 @@ std::string to_text(const NumberComparison& comparison, const std::string& a, co
           ? "No difference beyond chance in the absolute errors."
           : fmt::format("{} has the smaller absolute errors.", comparison.test.rank_difference < 0 ? "A" : "B");
   return fmt::format(
-             "A  {}\nB  {}\n\n{} texts; A is closer on {}, B on {}.\nWilcoxon's signed-rank test of the absolute "
+             "A  {}\nB  {}\n\n{}; A is closer on {}, B on {}.\nWilcoxon's signed-rank test of the absolute "
              "errors: {}. {}\n",
-             a, b, comparison.texts, comparison.closer_first, comparison.closer_second,
+             a, b, how_many(comparison.texts, "text"), comparison.closer_first, comparison.closer_second,
              p_value_text(comparison.test.p_value), verdict) +
          measures_table("errors", comparison.errors, true) + measures_table("correlations", comparison.correlations) +
          measures_table("MAE by source", comparison.per_source, true);

@@ -8,6 +8,7 @@
 
 #include <qing/nn/calibration.h>
 #include <qing/nn/scale_metrics.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/runs/evaluation.h>
 #include <qing/serve/runs/multi_label_evaluation.h>
 #include <qing/serve/runs/number_evaluation.h>
@@ -147,7 +148,7 @@ std::vector<SetScores> score_sets(const std::filesystem::path& folder, std::span
     for (const auto& [name, number] : set.values) {
       set.text += fmt::format("{}{} {:.4f}", set.text.empty() ? "" : ", ", measure_of(name).noun, number);
     }
-    set.text += fmt::format(" ({} texts)", dev[i].examples.size());
+    set.text += fmt::format(" ({})", how_many(dev[i].examples.size(), "text"));
   }
   return scores;
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include <qing/nn/models/classifier_config.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/runs/evaluation.h>
 #include <qing/tensor/errors.h>
 
@@ -115,7 +116,7 @@ std::string threshold_warning(const ThresholdCalibration& calibration) {
   for (size_t i = 0; i < calibration.labels.size(); ++i) {
     const int64_t with = calibration.positives[i];
     if (std::min(with, calibration.texts - with) >= kFewest) continue;
-    few.push_back(fmt::format("{} ({} of {} texts)", calibration.labels[i], with, calibration.texts));
+    few.push_back(fmt::format("{} ({} of {})", calibration.labels[i], with, how_many(calibration.texts, "text")));
   }
   if (few.empty()) return {};
   return fmt::format(

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <qing/serve/common/characters.h>
+#include <qing/serve/runs/list_text.h>
 #include <qing/serve/runs/toml_file.h>
 
 namespace qing::serve::cli {
@@ -69,7 +70,8 @@ std::string to_command_line(const Settings& settings) {
   std::string text;
   for (const Setting& setting : settings) {
     if (setting.values.empty()) continue;
-    const std::vector<std::string> joined = {fmt::format("{}", fmt::join(setting.values, ","))};
+    const std::vector<std::string> joined = {setting.list ? list_text(setting.values)
+                                                          : fmt::format("{}", fmt::join(setting.values, ","))};
     for (const std::string& value : setting.separate ? setting.values : joined) {
       text += fmt::format(" --{} {}", setting.name, quoted_for_shell(value));
     }

@@ -36,24 +36,25 @@ std::vector<std::string> labels_of_model(const fs::path& folder, nn::Problem pro
   return nn::same_scores(config.problem, problem) ? config.labels : std::vector<std::string>();
 }
 
-void check_learned(const std::map<std::string, int64_t>& counts, const std::string& file, nn::Problem problem) {
-  if (problem == nn::Problem::multi_label && counts.empty()) {
+void check_learned(const std::map<std::string, int64_t>& counts, const std::string& file,
+                   const nn::DatasetOptions& reading) {
+  const bool several = reading.problem == nn::Problem::multi_label;
+  if (several && counts.empty()) {
     throw DataError(fmt::format("{}: no row has a label; a classifier needs texts with labels", file));
   }
-  const bool several = problem == nn::Problem::multi_label;
   if (counts.size() < 2 && !several) {
     throw DataError(fmt::format(
         "{}: {}; a classifier needs texts of at least two labels", file,
         counts.empty() ? "there are no rows" : fmt::format("all texts have the label '{}'", counts.begin()->first)));
   }
+  // Several labels in a field that nothing has separated look like one label with commas.
+  if (!several || reading.label_separator != 0 || !reading.label_columns.empty()) return;
   for (const auto& [label, count] : counts) {
     if (label.find(',') == label.npos) continue;
-    std::string escaped = label;
-    for (size_t at = 0; (at = escaped.find(',', at)) != escaped.npos; at += 2) escaped.insert(at, 1, '\\');
     throw DataError(
-        fmt::format("{}: the label '{}' has a comma, which separates labels; give it another name: --map "
-                    "'{}=NAME'{}",
-                    file, label, escaped, several ? "" : ", or, if it is several labels, add --multi-label 1"));
+        fmt::format("{}: the label '{}' has a comma; say what separates labels with --label-separator, or give "
+                    "--label-columns",
+                    file, label));
   }
 }
 
@@ -133,7 +134,7 @@ TrainingLabels choose_labels(std::span<const fs::path> data, const nn::DatasetOp
     const bool all_known = std::ranges::all_of(counts, [&](const auto& entry) {
       return nn::place_of_label(of_model, entry.first, reading.problem).has_value();
     });
-    if (!all_known || of_model.empty()) check_learned(counts, data.front().string(), reading.problem);
+    if (!all_known || of_model.empty()) check_learned(counts, data.front().string(), reading);
     chosen.labels = all_known && !of_model.empty() ? of_model : ordered(data, reading, counts);
     chosen.told.push_back("labels of the data: " + counted(chosen.labels, counts));
     if (reading.problem == nn::Problem::single_label) {

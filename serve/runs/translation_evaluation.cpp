@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <qing/nn/translation_metrics.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/runs/table_writer.h>
 #include <qing/tensor/errors.h>
@@ -40,9 +41,9 @@ optim::TranslationScores scores_of(std::span<const EvaluatedPair> pairs, const s
 }
 
 std::string scores_line(const std::string& name, const optim::TranslationScores& scores) {
-  return fmt::format("{}\t{} sentences\tBLEU {:.1f} ({:.1f} to {:.1f})\tchrF {:.1f} ({:.1f} to {:.1f})", name,
-                     scores.sentences, scores.bleu.score, scores.bleu_interval.low, scores.bleu_interval.high,
-                     scores.chrf, scores.chrf_interval.low, scores.chrf_interval.high);
+  return fmt::format("{}\t{}\tBLEU {:.1f} ({:.1f} to {:.1f})\tchrF {:.1f} ({:.1f} to {:.1f})", name,
+                     how_many(scores.sentences, "sentence"), scores.bleu.score, scores.bleu_interval.low,
+                     scores.bleu_interval.high, scores.chrf, scores.chrf_interval.low, scores.chrf_interval.high);
 }
 
 void write_scores(JsonWriter& json, const optim::TranslationScores& scores) {

@@ -42,11 +42,15 @@ struct Answer {
   const std::vector<std::string>& labels() const { return model.classifier->labels(); }
 };
 
+/// The field of a request that holds a text, by the index of the text, for errors: "texts[3]".
+using TextPlace = std::function<std::string(size_t)>;
+
 struct Job {
   Model model;
   std::vector<std::string> texts;
   bool explain = false;
-  bool embed = false;  ///< asks for embeddings instead of labels
+  bool embed = false;    ///< asks for embeddings instead of labels
+  TextPlace place = {};  ///< null: texts[0], texts[1], ...
 };
 
 /// A change to the models, and what the audit log says of it.
@@ -110,8 +114,8 @@ class Service {
   /// more texts than explained_texts are to be explained, or when the model does not support what is asked for.
   void predict(Job job, Routed::Reply reply, std::function<HttpResponse(const Answer&)> write);
   /// Calls task(i) for every text on compute threads, one at a time, and replies with the result of `write`, or with
-  /// the error. Nothing is charged to the key. Refusal when the queue is full.
-  void compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
+  /// the error, which names place(i). Nothing is charged to the key. Refusal when the queue is full.
+  void compute(const Model& model, std::vector<std::string> texts, TextPlace place, Routed::Reply reply,
                std::function<void(size_t)> task, std::function<HttpResponse()> write);
   /// The version that answers a request for a model: the version on trial if the request is in the share of a canary,
   /// which counts it. `contents` are the request's texts or pictures, by which callers without a name or key are told

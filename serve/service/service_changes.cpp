@@ -19,6 +19,8 @@ HttpResponse changed(const std::function<HttpResponse()>& task, size_t retry_aft
     return task();
   } catch (const Refusal& refusal) { return refusal.response(); } catch (const IndexError& error) {
     return error_response(404, "not_found", error.what());
+  } catch (const OtherLabels& error) {
+    return error_response(422, "other_labels", fmt::format("{}. Nothing has changed", error.what()));
   } catch (const ValueError& error) {
     return error_response(422, "unacceptable_change", error.what());
   } catch (const UnreadableVersion& error) {

@@ -22,7 +22,7 @@ HttpResponse internal_error(std::string_view type) {
 }
 
 // `input` is the field of the request that holds what the model reads.
-HttpResponse failure(const std::exception_ptr& error, std::string_view input = "input") {
+HttpResponse failure(const std::exception_ptr& error, const std::string& input = "input") {
   try {
     std::rethrow_exception(error);
   } catch (const Refusal& refusal) { return refusal.response(); } catch (const nn::ModelError&) {
@@ -69,7 +69,7 @@ void check(const nn::Prediction& prediction, const nn::TextClassifier& classifie
   }
 }
 
-HttpResponse status_response(const BatchResult& result, const Limits& limits, std::string_view input = "input") {
+HttpResponse status_response(const BatchResult& result, const Limits& limits, const TextPlace& place = {}) {
   switch (result.status) {
     case BatchResult::Status::kExpired:
       return error_response(504, "deadline",
@@ -79,7 +79,7 @@ HttpResponse status_response(const BatchResult& result, const Limits& limits, st
       return unavailable("queue_full",
                          "the queue is full, and other keys with less queued work went first; try again later",
                          limits.retry_after_seconds);
-    case BatchResult::Status::kFailed: return failure(result.error, input);
+    case BatchResult::Status::kFailed: return failure(result.error, place ? place(result.failed_text) : "input");
     default:  // kStopped, or kCancelled, whose response is never read
       return unavailable("stopping", "the server is stopping; try again later", limits.retry_after_seconds);
   }
@@ -105,7 +105,7 @@ struct Pending {
 
 HttpResponse result_response(const Pending& pending, const BatchResult& result, const Limits& limits,
                              const std::function<void(const Answer&)>& seen) {
-  if (result.status != BatchResult::Status::kDone) return status_response(result, limits, "texts");
+  if (result.status != BatchResult::Status::kDone) return status_response(result, limits, pending.job.place);
   try {
     for (const nn::Prediction& prediction : result.predictions) check(prediction, *pending.job.model.classifier);
     const Answer answer{pending.job.model, result.predictions, pending.explanations, pending.job.texts};
@@ -231,7 +231,7 @@ BatchRequest Service::request_for(const Model& model, const Routed::Reply& reply
   return request;
 }
 
-void Service::compute(const Model& model, std::vector<std::string> texts, Routed::Reply reply,
+void Service::compute(const Model& model, std::vector<std::string> texts, TextPlace place, Routed::Reply reply,
                       std::function<void(size_t)> task, std::function<HttpResponse()> write) {
   *reply.note = {model.name, model.version, texts.size()};
   BatchRequest request = request_for(model, reply);
@@ -241,9 +241,9 @@ void Service::compute(const Model& model, std::vector<std::string> texts, Routed
     return nn::Prediction{};
   };
   require_fits(request);
-  const auto done = [limits = limits(model), reply = std::move(reply),
+  const auto done = [limits = limits(model), place = std::move(place), reply = std::move(reply),
                      write = std::move(write)](const BatchResult& result) {
-    if (result.status != BatchResult::Status::kDone) return reply(status_response(result, limits));
+    if (result.status != BatchResult::Status::kDone) return reply(status_response(result, limits, place));
     try {
       reply(write());
     } catch (...) { reply(failure(std::current_exception())); }
@@ -328,6 +328,7 @@ void Service::predict(Job job, Routed::Reply reply, std::function<HttpResponse(c
                                    "several requests",
                                    job.texts.size(), limits.explained_texts)));
   }
+  if (!job.place) job.place = [](size_t i) { return fmt::format("texts[{}]", i); };
   const auto pending = std::make_shared<Pending>(Pending{std::move(job), {}, std::move(write)});
   BatchRequest request = request_for(pending->job.model, reply);
   if (pending->job.explain) {

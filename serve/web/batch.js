@@ -18,7 +18,7 @@ async function runFile() {
   stop = new AbortController();
   const items = table.rows.map((row, i) => ({ number: i + 1, row, text: row[column] ?? '', prediction: null, chosen: false }));
   for (const item of items) item.empty = !item.text.trim();  // empty cells are not sent and stay empty
-  const wanted = items.filter(item => !item.empty), queue = parts(model, wanted, item => item.text, false);
+  const wanted = items.filter(item => !item.empty), queue = parts([model, other].filter(Boolean), wanted, item => item.text, false);
   batch = { model, other, sides: other ? ['prediction', 'other'] : ['prediction'], items, column, head: table.head, name: source.name.replace(/\.[^.]*$/, ''), separator: separatorOf(source), part: true, hasNgrams: ngrams[model] };
   view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
   $('filter').value = '';
@@ -148,7 +148,7 @@ async function explainRows() {
   const run = batch, chosen = run.items.filter(item => item.chosen);
   await counted('explain-rows', chosen.length, 'explainedOf', async (signal, count) => {
     let done = 0;
-    for (const part of parts(run.model, chosen, item => item.text, true)) {
+    for (const part of parts([run.model], chosen, item => item.text, true)) {
       const predictions = await predict(run.model, part.map(item => item.text), true, signal);
       if (batch !== run) return;  // other results have taken the place of these
       predictions.forEach((prediction, i) => { part[i].explained = prediction; part[i].chosen = false; });

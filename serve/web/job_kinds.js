@@ -20,7 +20,9 @@ const baseKind = () => baseModel()?.problem || 'single-label';
 const fileKind = () => ['multi-label', 'regression'].includes(trainingFile()?.kind) ? trainingFile().kind : null;
 const chosenKind = () => $('job-kind').value || fileKind() || baseKind();
 const isNumber = label => label.trim() !== '' && Number.isFinite(Number(label));
-const listed = text => text.split(',').map(each => each.trim()).filter(Boolean);
+// The names of a list between commas, and such a list of names. A comma of a name stands behind a backslash, as on the command line.
+const listed = text => (text.match(/(\\[,\\]|[^,])+/g) || []).map(each => each.trim().replace(/\\([,\\])/g, '$1')).filter(Boolean);
+const listText = names => names.map(name => name.replace(/[,\\]/g, '\\$&')).join(', ');
 // The labels whose order the user must say: those of the file, unless they are numbers or the base model has their order. Those
 // of a column that the user names are not known here.
 function labelsToOrder() {
@@ -35,7 +37,7 @@ function drawOrder() {
     choice.type = 'button';
     choice.addEventListener('click', () => {
       const next = choice.nextElementSibling ? [...$('job-order-labels').children].indexOf(choice) : 0;
-      $('job-order').value = [...listed($('job-order').value), label].join(', ');
+      $('job-order').value = listText([...listed($('job-order').value), label]);
       $('job-order').dispatchEvent(new Event('input'));
       ($('job-order-labels').children[next] || $('job-order')).focus();
     });

@@ -53,8 +53,7 @@ function modelActions(model) {
 }
 // Labels with the kind that a model or a file has, unless that is the usual one.
 const kindAndLabels = (kind, labels) => kind && kind !== 'single-label' ? `${t('kindNames')[kind]}: ${labels}` : labels;
-// A text model without labels gives embeddings.
-const taskName = model => t('tasks')[model.task === 'classification' && !classifies(model) ? 'embedding' : model.task] || model.task;
+const taskName = model => t('tasks')[model.task] || model.task;
 function drawModels() {
   const usable = models.filter(classifies);
   const listed = list => list.map(model => option(model.name, model.name));

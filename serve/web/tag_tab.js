@@ -26,7 +26,7 @@ async function findEntities() {
   if (!texts.length) { say(() => t('empty')); $('tag-texts').focus(); return; }
   kindOrder = [...new Set((models.find(model => model.name === name)?.labels || []).map(label => label.replace(/^[A-Z]-/, '')))].filter(kind => kind !== 'O');
   await counted('tag-send', texts.length, 'textsOf', async (signal, count) => {
-    for (const part of parts(name, texts, text => text, false)) {
+    for (const part of parts([name], texts, text => text, false)) {
       const { results } = await ask(`v1/models/${encodeURIComponent(name)}/tag`, { texts: part }, signal);
       tagged.push(...part.map((text, i) => ({ text, entities: results[i].entities })));
       drawTagged();

@@ -30,7 +30,7 @@ async function sendTranslation() {
     $('source-text').focus();
     return;
   }
-  parts(model, [source], text => text, false);  // refuses a text that is too long
+  parts([model], [source], text => text, false);  // refuses a text that is too long
   const [from, to] = $('direction').value.split('-');
   leave = new AbortController();
   $('translate-stop').hidden = false;

@@ -37,21 +37,24 @@ function inParts(items, most, bytes, cost) {
   }
   return made;
 }
-// Splits the items into parts within the model's limits. Throws an Error that names the first text that is longer than they allow.
-function parts(model, items, text, explain) {
-  const limit = limits[model] || {};
-  const most = Math.max(1, Math.min(explain ? EXPLAINED : BATCH, (explain ? limit.explained_texts : limit.texts) || BATCH));
-  const bytes = (limit.body_bytes || 1 << 20) - 256, longest = Math.min(limit.text_bytes || bytes, bytes);
+// Splits the items into parts within the limits of every model that is asked. Throws an Error that names the first text that is
+// longer than they allow.
+function parts(choices, items, text, explain) {
+  const bounds = choices.map(choice => {
+    const limit = limits[choice] || {}, explained = explain && explains(choice), bytes = (limit.body_bytes || 1 << 20) - 256;
+    return { texts: Math.min(explained ? EXPLAINED : BATCH, (explained ? limit.explained_texts : limit.texts) || BATCH), bytes, longest: Math.min(limit.text_bytes || bytes, bytes) };
+  });
+  const [most, bytes, longest] = ['texts', 'bytes', 'longest'].map(name => Math.min(...bounds.map(bound => bound[name])));
   items.forEach((item, i) => {
     const own = bytesOf(text(item));
     if (own > longest) throw new Error(t('tooLong')(item.number ?? i + 1, size(own), size(longest)));
   });
-  return inParts(items, most, bytes, item => bytesOf(JSON.stringify(text(item))) + 1);
+  return inParts(items, Math.max(1, most), bytes, item => bytesOf(JSON.stringify(text(item))) + 1);
 }
 
 async function predictAll(choice, texts, explain, signal) {
   const predictions = [];
-  for (const part of parts(choice, texts, text => text, explain)) predictions.push(...await predict(choice, part, explain, signal));
+  for (const part of parts([choice], texts, text => text, explain)) predictions.push(...await predict(choice, part, explain, signal));
   return predictions;
 }
 
@@ -234,7 +237,7 @@ async function sendTexts() {
   }
   try {
     await counted('send', texts.length, 'textsOf', async (signal, count) => {
-      for (const part of parts(choices[0], texts, text => text, explain)) {
+      for (const part of parts(choices, texts, text => text, explain)) {
         const sides = await Promise.all(choices.map(choice => predictAll(choice, part, explain && explains(choice), signal)));
         part.forEach((text, j) => results.push({ text, sides: choices.map((choice, k) => ({ choice, prediction: sides[k][j], hasNgrams: ngrams[choice] })) }));
         show([...results]);

@@ -23,7 +23,7 @@ EVENTS = {
         "request_id": r"[A-Za-z0-9._-]{0,64}",  # empty if there was no request
         "traceparent": r"(00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?",
     },
-    "model_loaded": {**MODEL, "task": r"classification|image|tagging|translation"},
+    "model_loaded": {**MODEL, "task": r"classification|embedding|image|tagging|translation"},
     "model_not_loaded": {**MODEL, "error": REASON},
     "model_unloaded": {"model": NAME},
     "model_not_removed": {"model": NAME, "error": REASON},
@@ -73,6 +73,7 @@ EVENTS = {
     "jobs_not_run": {"error": REASON},
     "jobs_not_watched": {"error": REASON},
     "labels_changed": {"model": NAME, "version": NUMBER, "before": NUMBER},
+    "labels_kept": {**MODEL, "error": REASON},
     "leftovers_not_removed": {"error": REASON},
     "model_needs_training": {"model": NAME, "reason": REASON},
     "promotion_not_undone": {"model": NAME, "error": REASON},

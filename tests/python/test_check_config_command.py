@@ -24,6 +24,7 @@ def test_a_good_file_is_told_what_it_serves(qing, models_root, tmp_path):
         f"{config}: 4 keys, no fault",
     ]
     assert qing("check-config", config, "--without-models").stdout == f"{config}: 4 keys, no fault\n"
+    assert qing("check-config", write(config, 'state = ""\n'), "--without-models").stdout == f"{config}: 1 key, no fault\n"
 
 
 def test_every_fault_is_told_with_its_line(qing, tmp_path):
@@ -71,6 +72,34 @@ def test_a_state_that_cannot_be_kept_is_a_fault(qing, serve, models_root, tmp_pa
         assert started.returncode == 1 and f"{file} is no folder" in started.stderr, words
     variable = qing("serve", "--port", 0, "--models", models_root, env={**os.environ, "QING_SERVE_STATE": f"{file}/x"}, check=False)
     assert variable.returncode == 1 and f"{file} is no folder" in variable.stderr
+
+
+def test_a_bad_state_is_not_replaced_by_the_current_folder(qing, models_root, tmp_path):
+    """Its models are not those of the server, and nothing is written there."""
+    here, file, secret = tmp_path / "here", write(tmp_path / "file", "x"), write(tmp_path / "secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")
+    secret.chmod(0o600)
+    shutil.copytree(models_root / "emotion_analysis", here / "models/stray")
+    (here / "models/stray/1/config.json").write_text("{")
+    text = f'models = "{models_root}"\nstate = "{file}/x"\nwebhook = "http://127.0.0.1:1/"\nwebhook-secret = "{secret}"\n'
+    config = write(tmp_path / "qing.toml", text)
+    refused = qing("check-config", config, check=False, cwd=here)
+    lines = [line.removeprefix("qing: error: ") for line in refused.stderr.splitlines() if not line.startswith("{")]
+    assert refused.returncode == 2 and len(lines) == 1 and lines[0].startswith(f"{config}:2: state: "), refused.stderr
+    assert "stray" not in refused.stderr and [path.name for path in here.iterdir()] == ["models"]
+
+
+def test_an_empty_variable_keeps_no_state(qing, models_root, tmp_path):
+    """As --state "" does, and before the configuration file; the Kubernetes manifest says it so."""
+    kept = tmp_path / "kept"
+    config = write(tmp_path / "qing.toml", f'models = "{models_root}"\nstate = "{kept}"\n')
+    own = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "default"), "QING_SERVE_STATE": ""}
+    for more, status in (([], 404), (["--state", kept], 200)):
+        command = [qing.binary, "serve", "--port", "0", "--config", config, *more]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=own) as process:
+            audit = ask(process.stdout.readline().split()[-1] + "/v1/admin/audit")
+            process.terminate()
+        assert audit[0] == status, (more, audit)
+        assert (tmp_path / "default").exists() is False
 
 
 def test_a_default_state_that_cannot_be_made_is_left_out(qing, models_root, tmp_path):

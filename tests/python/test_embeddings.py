@@ -12,6 +12,7 @@ from conftest import ROOT, ask, served
 
 sys.path.insert(0, str(ROOT / "serve/sdk/python"))
 
+import maas_sdk  # noqa: E402
 from maas_sdk import MaaSClient, WrongTaskError  # noqa: E402
 
 TEXTS = ["I love this film", "我讨厌这个手机", "a chair stands in the hall, does it?", ""]
@@ -320,17 +321,57 @@ def test_do_lower_case_comes_before_the_tokenizer(encoder, serve, tmp_path, lowe
 def test_a_text_without_tokens_is_the_callers_error(encoder, serve, tmp_path):
     """transformers cannot compute a text without tokens either: its embedding has no rows of type float."""
     folder = model_of(tmp_path, encoder)
+    without_special_tokens(folder)
+    server = serve("--models", tmp_path)
+    for texts, place in (("", "inputs"), (" ", "inputs"), (["film", "film", "", "film", " "], "inputs[2]")):
+        status, _, answer = ask(server.endpoint + "/embed", {"inputs": texts})
+        assert (status, answer["code"]) == (422, "unacceptable_text"), answer
+        assert answer["error"].startswith(f"{place}: ") and "has no tokens" in answer["error"], answer
+    assert embed(server, "film book").shape == (1, 32)
+    many = ["film"] * 60
+    many[41] = " "
+    for path, body, place in (
+        ("/v1/embeddings", {"model": "vectors", "input": many}, "input[41]"),
+        ("/v1/embeddings", {"model": "vectors", "input": ""}, "input"),
+        ("/models/vectors", {"inputs": many}, "inputs[41]"),
+        ("/similarity", {"inputs": {"source_sentence": "film", "sentences": ["film", ""]}}, "inputs.sentences[1]"),
+        ("/similarity", {"inputs": {"source_sentence": "", "sentences": ["film", ""]}}, "inputs.source_sentence"),
+        ("/tokenize", {"inputs": many}, "inputs[41]"),
+    ):
+        status, _, answer = ask(server.endpoint + path, body)
+        error = answer["error"] if isinstance(answer["error"], str) else answer["error"]["message"]
+        assert status == 422 and error.startswith(f"{place}: "), (path, answer)
+    with MaaSClient(endpoint=server.endpoint) as client, pytest.raises(maas_sdk.InvalidRequestError, match=r"texts\[41\]: "):
+        client.get_model("vectors").embed(many)
+
+
+def without_special_tokens(folder):
+    """The tokenizer of a folder adds no tokens around a text any more."""
     path = folder / "tokenizer.json"
-    file = json.loads(path.read_text())
-    file["post_processor"] = None
-    path.write_text(json.dumps(file))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "post_processor": None}))
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "tokenizer_class": "PreTrainedTokenizerFast"}))
-    server = serve("--models", tmp_path)
-    for texts in ("", " ", ["film", ""]):
-        status, _, answer = ask(server.endpoint + "/embed", {"inputs": texts})
-        assert status == 422 and "has no tokens" in answer["error"], answer
-    assert embed(server, "film book").shape == (1, 32)
+
+
+def test_a_classifier_names_the_text_without_tokens(model_dir, serve, tmp_path):
+    folder = shutil.copytree(model_dir, tmp_path / "mood/1")
+    without_special_tokens(folder)
+    endpoint = serve("--models", tmp_path).endpoint
+    texts = ["film", "film", "film", " "]
+    tensor = {"name": "text", "shape": [4], "datatype": "BYTES", "data": texts}
+    for path, body, place in (
+        ("/v1/models/mood/predict", {"texts": texts}, "texts[3]"),
+        ("/v1/models/mood/predict", {"texts": texts, "explain": True}, "texts[3]"),
+        ("/v1/models/mood/predict", {"text": " "}, "text"),
+        ("/v1/models/mood:predict", {"instances": texts}, "instances[3]"),
+        ("/v2/models/mood/infer", {"inputs": [tensor]}, "inputs[0].data[3]"),
+        ("/models/mood", {"inputs": texts}, "inputs[3]"),
+        ("/predict", {"inputs": [[text] for text in texts]}, "inputs[3]"),
+        ("/classify", {"input": texts}, "input[3]"),
+    ):
+        status, _, answer = ask(endpoint + path, body)
+        error = answer["error"] if isinstance(answer["error"], str) else answer["error"]["message"]
+        assert status == 422 and error.startswith(f"{place}: "), (path, answer)
 
 
 def test_the_python_package_embeds(endpoint, folder):
@@ -343,3 +384,41 @@ def test_the_python_package_embeds(endpoint, folder):
         np.testing.assert_allclose(model.embed(TEXTS[0]), wanted[0], atol=2e-5)
         with pytest.raises(WrongTaskError, match=r"call embed\(texts\)"):
             model.predict(TEXTS)
+
+
+def test_a_version_embeds(encoder, serve, tmp_path):
+    """Every protocol of embeddings takes the version as /predict does: in the path."""
+    first = model_of(tmp_path, encoder)
+    second = shutil.copytree(first, tmp_path / "vectors/2")
+    write_modules(second, "cls_token", True)
+    endpoint = serve("--models", tmp_path).endpoint
+    vectors = {1: expected(first, "mean_tokens", True), 2: expected(second, "cls_token", True)}
+    assert ask(f"{endpoint}/v1/admin/aliases/old", {"model": "vectors", "version": 1}, method="PUT")[0] == 200
+    for version, wanted in vectors.items():
+        path = f"{endpoint}/v1/models/vectors/versions/{version}"
+        answer = ask(path + "/embeddings", {"input": TEXTS})[2]
+        np.testing.assert_allclose([item["embedding"] for item in answer["data"]], wanted, atol=2e-5)
+        np.testing.assert_allclose(ask(path + "/embed", {"inputs": TEXTS})[2], wanted, atol=2e-5)
+        near = ask(path + "/similarity", {"inputs": {"source_sentence": TEXTS[0], "sentences": TEXTS[1:]}})[2]
+        np.testing.assert_allclose(near, wanted[1:] @ wanted[0], atol=2e-5)
+        assert ask(path + "/tokenize", {"inputs": "film"})[0] == 200 and ask(path + "/decode", {"ids": [5]})[0] == 200
+        with MaaSClient(endpoint=endpoint) as client:
+            model = client.get_model("vectors", version=version)
+            np.testing.assert_allclose(model.embed(TEXTS, as_numpy=True), wanted, atol=2e-5)
+    for name in ("vectors", "old"):
+        wanted = vectors[2 if name == "vectors" else 1]
+        np.testing.assert_allclose(ask(f"{endpoint}/v1/models/{name}/embed", {"inputs": TEXTS})[2], wanted, atol=2e-5)
+    for route, body in (("embeddings", {"input": "a"}), ("embed", {"inputs": "a"}), ("similarity", {"inputs": {}}),
+                        ("tokenize", {"inputs": "a"}), ("decode", {"ids": [5]})):  # fmt: skip
+        for version, code in (("3", "unknown_version"), ("x", "unknown_version")):
+            status, _, answer = ask(f"{endpoint}/v1/models/vectors/versions/{version}/{route}", body)
+            assert status == 404 and code in json.dumps(answer), (route, version, answer)
+        assert ask(f"{endpoint}/v1/models/none/{route}", body)[0] == 404, route
+    status, _, answer = ask(f"{endpoint}/v1/models/vectors/embeddings", {"model": "old", "input": "a"})
+    assert status == 422 and answer["error"]["message"].startswith("model: is another one"), answer
+    assert ask(f"{endpoint}/v1/models/vectors/embeddings", {"model": "vectors", "input": "a"})[0] == 200
+
+
+def test_an_embedding_model_is_called_one(endpoint):
+    assert [(model["name"], model["task"]) for model in ask(endpoint + "/v1/models")[2]["models"]] == [("vectors", "embedding")]
+    assert ask(endpoint + "/v1/admin/models")[2]["models"][0]["task"] == "embedding"

@@ -16,7 +16,7 @@ import urllib.parse
 import zipfile
 
 import pytest
-from conftest import RunningServer, ask, within
+from conftest import RunningServer, ask, small_training, synthetic_rows, within, write_tsv
 
 ADMIN = "/v1/admin/models"
 MODEL = "emotion_analysis"
@@ -79,6 +79,79 @@ def test_a_version_that_cannot_be_kept_is_not_listed(models_root, model_dir, fai
     assert status == 500, answer
     assert ask(f"{url}/v1/models/{MODEL}")[2]["versions"] == ["1"]
     assert answered_by(url) == "1" and not (state / f"models/{MODEL}/2").exists()
+
+
+def test_other_labels_answer_only_when_the_operator_says_so(qing, running, tmp_path):
+    server, state = running
+    url = server.endpoint
+    rows = [(label.replace("neutral", "mixed"), text) for label, text in synthetic_rows(60)]
+    qing(*small_training(write_tsv(tmp_path / "d.tsv", rows), tmp_path / "other", "--max-steps", 1))
+    archive = tar_of(files_of(tmp_path / "other"))
+    status, _, refused = upload(url, archive, query="?activate=true")
+    assert (status, refused["code"]) == (422, "other_labels"), refused
+    for words in ("version 2", "the labels mixed, negative, positive", "version 1", "negative, neutral, positive", "replace_labels"):
+        assert words in refused["error"], refused
+    assert answered_by(url) == "1" and left_in(state) == [] and ask(f"{url}/v1/models/{MODEL}")[2]["versions"] == ["1"]
+    assert upload(url, archive)[2]["active"] is False, "beside the version that answers it may lie"
+    for body in ({"version": 2}, {}, {"version": 2, "replace_labels": False}):
+        status, _, refused = ask(f"{url}{ADMIN}/{MODEL}/load", body)
+        assert (status, refused["code"]) == (422, "other_labels"), (body, refused)
+    status, _, refused = ask(f"{url}/v2/repository/models/{MODEL}/load", {})
+    assert status == 422 and "replace_labels" in str(refused), refused
+    assert answered_by(url) == "1"
+    assert ask(f"{url}{ADMIN}/{MODEL}/load", {"version": 2, "replace_labels": True})[2]["version"] == "2"
+    assert ask(f"{url}{ADMIN}/{MODEL}/rollback", {})[2]["version"] == "1", "a return needs no word"
+    status, _, made = upload(url, archive, query="?activate=true&replace_labels=true")
+    assert status == 200 and made["active"] is True
+    assert upload(url, archive, query="?replace_labels=maybe")[0] == 422
+
+
+def test_a_published_version_of_other_labels_waits(qing, models_root, serve, tmp_path):
+    root = shutil.copytree(models_root, tmp_path / "models")
+    rows = [(label.replace("neutral", "mixed"), text) for label, text in synthetic_rows(60)]
+    qing(*small_training(write_tsv(tmp_path / "d.tsv", rows), tmp_path / "other", "--max-steps", 1))
+    server = serve("--models", root)
+    shutil.copytree(tmp_path / "other", root / MODEL / "2")
+    for _ in range(2):
+        failed = ask(server.endpoint + "/v1/admin/rescan", {})[2]["failed"]
+        assert "version 2: gives the labels mixed" in failed[MODEL] and "replace_labels" in failed[MODEL], failed
+        assert answered_by(server.endpoint) == "1"
+    listed = next(each for each in ask(server.endpoint + ADMIN)[2]["models"] if each["name"] == MODEL)
+    assert {each["version"]: each["state"] for each in listed["versions"]} == {"1": "active", "2": "failed"}, listed
+    index = ask(server.endpoint + "/v2/repository/index", {})[2]
+    assert [each["state"] for each in index if each["name"] == MODEL] == ["READY", "UNAVAILABLE"], index
+    server.stop()
+    again = serve("--models", root)
+    assert answered_by(again.endpoint) == "1", "nor does a restart change the labels"
+    assert ask(f"{again.endpoint}{ADMIN}/{MODEL}/load", {"version": 2, "replace_labels": True})[0] == 200
+    again.stop()
+    assert ask(f"{serve('--models', root).endpoint}/v1/models/{MODEL}")[2]["version"] == "2", "what was chosen stays"
+
+
+def test_a_tar_that_is_cut_between_two_files_is_refused(running, model_dir):
+    server, state = running
+    whole = tar_of(files_of(model_dir))
+    assert tarfile.open(fileobj=io.BytesIO(whole)).getmembers()
+    end = max(member.offset_data + -(-member.size // 512) * 512 for member in tarfile.open(fileobj=io.BytesIO(whole)).getmembers())
+    for cut in (end, end + 512, whole.index(b"tokenizer_config.json") // 512 * 512):
+        for archive in (whole[:cut], gzip.compress(whole[:cut])):
+            status, _, refused = upload(server.endpoint, archive)
+            assert (status, refused["code"]) == (422, "not_loaded") and "incomplete" in refused["error"], (cut, refused)
+            assert left_in(state) == []
+    for archive in (whole[: end + 1024], gzip.compress(whole[: end + 1024])):
+        assert upload(server.endpoint, archive)[0] == 200, "two blocks of zeros end a tar"
+
+
+def test_a_bad_name_is_refused_before_its_archive_comes(running):
+    server, _ = running
+    host, port = urllib.parse.urlsplit(server.endpoint).netloc.split(":")
+    with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
+        connection.putrequest("POST", f"{ADMIN}/bad%20name/versions")
+        connection.putheader("Content-Type", "application/x-tar")
+        connection.putheader("Content-Length", str(100 << 20))
+        connection.endheaders(b"x" * 512)  # the rest of the archive never comes
+        refused = connection.getresponse()
+        assert refused.status == 422 and b"name: use 1 to 128" in refused.read()
 
 
 def test_no_error_names_a_place_on_the_server(running, model_dir):

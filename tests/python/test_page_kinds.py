@@ -322,6 +322,26 @@ def test_a_training_of_ordered_labels(trainings, server, screenshots):  # noqa: 
     assert outcome["problem"] == "ordinal" and outcome["labels"] == GRADES
 
 
+def test_ordered_labels_may_have_commas(trainings, server):
+    names = ["bad, really", "fine\\ok", "good, or so"]
+    with MaaSClient(api_key="any", endpoint=server.endpoint) as client:
+        rows = [{"text": f"a {('poor', 'plain', 'great')[i % 3]} film number {i}", "label": names[i % 3]} for i in range(60)]
+        uploaded(client, "".join(json.dumps(row) + "\n" for row in rows), "commas.jsonl")
+    page = trainings
+    page.run("document.getElementById('tab-data').click(); document.getElementById('tab-jobs').click()")
+    page.wait("[...document.querySelectorAll('#job-training option')].some(e => e.textContent === 'commas.jsonl')")
+    pick(page, "#job-training", "commas.jsonl")
+    chosen(page, "#job-kind", "ordinal")
+    fill_in(page, epochs="1")
+    for label in names:
+        page.run("[...document.querySelectorAll('#job-order-labels button')].find(e => e.textContent === arguments[0]).click()", label)
+    assert page.run("return document.getElementById('job-order').value") == r"bad\, really, fine\\ok, good\, or so"
+    assert page.run("return document.querySelectorAll('#job-order-labels button').length") == 0
+    body, job = started(page, server)
+    assert body["labels"] == names
+    assert finished(page, job)["labels"] == names
+
+
 def test_a_training_of_numbers_and_one_of_another_kind_than_the_base(trainings, server):
     page = trainings
     pick(page, "#job-training", "regression.csv")

@@ -167,6 +167,34 @@ def test_two_versions_side_by_side(visit, screenshots):  # noqa: F811
     assert "versions/1/predict" in page.text("#curl") and "version='1'" in page.text("#python")
 
 
+def test_the_limits_of_both_models_are_known_before_sending(visit, reviews):
+    page = visit()
+    page.run("document.getElementById('other').value = 'emotion_analysis/versions/1';"
+             "limits['emotion_analysis/versions/1'] = { ...limits.emotion_analysis, text_bytes: 30, texts: 2, explained_texts: 2 };"
+             "window.sent = []; const before = window.fetch; window.fetch = (url, options) => {"
+             "if (options.body) window.sent.push(JSON.parse(options.body).texts.length); return before(url, options); }")  # fmt: skip
+    page.run("document.getElementById('texts').value = 'I love this film\\n' + 'long '.repeat(10)")
+    page.click("#send")
+    page.wait("!document.getElementById('error').hidden")
+    assert page.text("#error") == "Text 2 has 49 B, and the server takes at most 30 B for a text. Shorten it or split it."
+    assert page.run("return window.sent") == []
+    page.run("document.getElementById('texts').value = 'I love this film\\n'.repeat(5)")
+    page.click("#send")
+    page.wait("document.querySelectorAll('#results > li').length === 5 && !document.getElementById('send').ariaDisabled")
+    assert page.run("return window.sent.sort()") == [1, 1, 2, 2, 2, 2]
+    page.run("limits['emotion_analysis/versions/1'].text_bytes = 20; window.sent.length = 0")
+    choose(page, reviews)
+    page.run("document.getElementById('run').click()")
+    page.wait("document.getElementById('error').hidden === false || document.getElementById('batch-status').textContent.startsWith('Text ')")
+    assert page.run("return window.sent") == []
+
+
+def test_one_of_a_thing_is_not_several(visit):
+    page = visit()
+    assert page.run("const w = WORDS.en; return [w.rows(1), w.rows(2), w.progress(1, 1), w.textsOf(0, 1), w.duplicates(1), w.contradictions(1)]") == [
+        "1 row", "2 rows", "1 of 1 row", "0 of 1 text analysed", "1 duplicate", "1 text with two labels"]  # fmt: skip
+
+
 def test_a_file_is_compared_too(visit, models_root, endpoint, reviews, tmp_path, screenshots):  # noqa: F811
     page = visit()
     page.run("document.getElementById('other').value = 'emotion_analysis/versions/1'")

@@ -5,6 +5,8 @@ import ctypes
 import json
 import os
 import random
+import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -70,6 +72,35 @@ def last_json(result):
 
 def model_files(folder):
     return [(folder / name).read_bytes() for name in ("model.safetensors", "config.json")]
+
+
+def test_labels_with_commas_are_given_from_the_command_line_on(qing, tmp_path):
+    """A comma of a name stands behind a backslash, as in the rules of --map."""
+    names = ["bad, really", "fine\\ok", "good, or so"]
+    data = tmp_path / "d.jsonl"
+    data.write_text("".join(json.dumps({"text": f"a {('poor', 'plain', 'great')[i % 3]} film", "label": names[i % 3]}) + "\n" for i in range(60)))
+    small = ["--layers", 1, "--width", 32, "--vocab", 300, "--max-steps", 2, "--dev-share", 0]
+    first = tmp_path / "first"
+    qing("train", "--data", data, "--ordinal", 1, "--labels", r"bad\, really,fine\\ok,good\, or so", *small, "--out", first)
+    qing("train", "--config", first / "run/config.toml", "--out", tmp_path / "second")
+    command = re.search(r"```sh\nqing (train .*)\n```", (first / "README.md").read_text())[1]
+    qing(*[tmp_path / "third" if word == str(first) else word for word in shlex.split(command)])
+    for folder in ("first", "second", "third"):
+        labels = json.loads((tmp_path / folder / "config.json").read_text())["id2label"]
+        assert [labels[str(i)] for i in range(3)] == names, folder
+    mapped = qing("eval", "--model", first, "--data", write_lines(tmp_path / "m.jsonl", [{"text": "a film", "label": "1"}]),
+                  "--map", "1=bad, really").stdout  # fmt: skip
+    assert "accuracy" in mapped
+    several = tmp_path / "several.csv"
+    several.write_text('text,"wet, cold",hot\n' + "".join(f"rain {i},{i % 2},{1 - i % 2}\n" for i in range(40)))
+    qing("train", "--data", several, "--multi-label", 1, "--label-columns", r"wet\, cold,hot", *small, "--out", tmp_path / "weather")
+    labels = json.loads((tmp_path / "weather/config.json").read_text())["id2label"]
+    assert sorted(labels.values()) == ["hot", "wet, cold"]
+
+
+def write_lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
 
 
 @pytest.mark.parametrize("kind", KINDS)

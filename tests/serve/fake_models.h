@@ -27,8 +27,16 @@ class TwiceNamed : public FakeClassifier {
   }
 };
 
+class OtherNamed : public FakeClassifier {
+ public:
+  const std::vector<std::string>& labels() const override {
+    static const std::vector<std::string> kLabels = {"calm", "angry", "sad"};
+    return kLabels;
+  }
+};
+
 /// A folder "broken" makes the loader throw for good, and "unreadable" for now. "nan" loads but predicts NaN. "twice"
-/// has two labels with one name.
+/// has two labels with one name, and "other" has other labels.
 inline std::shared_ptr<const nn::TextClassifier> load_fake(const std::filesystem::path& folder) {
   if (std::filesystem::exists(folder / "broken")) throw DataError("broken weights");
   if (std::filesystem::exists(folder / "unreadable") || !std::filesystem::exists(folder)) {
@@ -36,6 +44,7 @@ inline std::shared_ptr<const nn::TextClassifier> load_fake(const std::filesystem
   }
   if (std::filesystem::exists(folder / "nan")) return std::make_shared<NotANumber>();
   if (std::filesystem::exists(folder / "twice")) return std::make_shared<TwiceNamed>();
+  if (std::filesystem::exists(folder / "other")) return std::make_shared<OtherNamed>();
   return std::make_shared<FakeClassifier>();
 }
 

@@ -84,6 +84,63 @@ TEST_F(RegistryChanges, WhatMayPassIsToldFromADamagedVersion) {
   EXPECT_EQ(registry.load("mood", 4).version, 4);
 }
 
+TEST_F(RegistryChanges, OtherLabelsReplaceNothingUnlessTheCallerSaysSo) {
+  have("mood/1"), have("mood/2/other");
+  Registry registry = reopened();
+  registry.load();
+  EXPECT_EQ(registry.find("mood")->version, 2) << "nothing answered before, so nothing is replaced";
+  const std::string why = test::message_of<OtherLabels>([&] { registry.load("mood", 1); });
+  for (const char* words : {"mood: version 1 gives the labels negative, neutral, positive", "calm, angry, sad",
+                            "version 2, which answers", "replace_labels"}) {
+    EXPECT_NE(why.find(words), std::string::npos) << why;
+  }
+  EXPECT_EQ(registry.find("mood")->version, 2);
+  EXPECT_EQ(registry.load("mood", 1, Registry::Replacing::kAnyLabels).version, 1);
+  EXPECT_EQ(registry.rollback("mood").version, 2) << "a return needs no word";
+  EXPECT_EQ(registry.rollback("mood").version, 1);
+  registry.unload("mood");
+  EXPECT_EQ(registry.load("mood", 2).version, 2) << "nothing answers, so nothing is replaced";
+}
+
+TEST_F(RegistryChanges, APublishedVersionOfOtherLabelsWaits) {
+  have("mood/1");
+  Registry registry = reopened();
+  registry.load();
+  have("mood/2"), have("mood/3/other");
+  for (int i = 0; i < 2; ++i) {
+    const auto failures = registry.rescan();
+    ASSERT_TRUE(failures.contains("mood"));
+    EXPECT_EQ(failures.at("mood").version, 3);
+    EXPECT_NE(failures.at("mood").text().find("version 3: gives the labels calm"), std::string::npos)
+        << failures.at("mood").text();
+    EXPECT_EQ(registry.find("mood")->version, 2) << "the next version with the same labels answers";
+  }
+  EXPECT_FALSE(registry.index().back().ready);
+  {
+    Registry again = reopened();
+    again.load();
+    EXPECT_EQ(again.find("mood")->version, 2) << "a start keeps the labels, too";
+    EXPECT_NE(again.find("mood")->error.find("version 3"), std::string::npos);
+    EXPECT_EQ(again.load("mood", 3, Registry::Replacing::kAnyLabels).version, 3);
+  }
+  EXPECT_TRUE(registry.rescan().empty());
+  EXPECT_EQ(registry.find("mood")->version, 3) << "what another server's operator has chosen is followed";
+}
+
+TEST_F(RegistryChanges, ALostVersionIsReplacedWhateverItsLabelsWere) {
+  have("mood/1"), have("mood/2/other");
+  {
+    Registry registry = reopened();
+    registry.load();
+    registry.load("mood", 2);
+  }
+  fs::remove_all(root.path() / "mood/2");
+  have("mood/3");
+  Registry registry = reopened();
+  registry.load();
+  EXPECT_EQ(registry.find("mood")->version, 3);
+}
+
 // A skipped folder must be logged.
 TEST_F(RegistryChanges, NamesAFolderWithAnInvalidModelName) {
   have("情感分析/1");

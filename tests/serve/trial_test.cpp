@@ -230,13 +230,15 @@ TEST_F(TrialTest, EndsWhenAVersionOfOtherLabelsAnswers) {
   registry->set_trial("mood", {2, 0.5, false});
   fs::create_directories(root.path() / "mood/3");
   std::ofstream(root.path() / "mood/3/other_labels");
-  EXPECT_TRUE(registry->rescan().empty());
+  EXPECT_FALSE(registry->rescan().empty());
+  EXPECT_NE(registry->find("mood")->candidate, nullptr) << "a version that waits ends no trial";
+  registry->load("mood", 3, Registry::Replacing::kAnyLabels);
   EXPECT_EQ(registry->find("mood")->version, 3);
   EXPECT_EQ(registry->find("mood")->candidate, nullptr);
   EXPECT_EQ(reopened()->find("mood")->candidate, nullptr);
-  EXPECT_EQ(registry->load("mood", 1).candidate, nullptr);
+  EXPECT_EQ(registry->load("mood", 1, Registry::Replacing::kAnyLabels).candidate, nullptr);
   registry->set_trial("mood", {2, 0.5, false});
-  EXPECT_EQ(registry->load("mood", 3).candidate, nullptr);
+  EXPECT_EQ(registry->load("mood", 3, Registry::Replacing::kAnyLabels).candidate, nullptr);
   EXPECT_THROW(registry->set_trial("mood", {2, 0.5, false}), ValueError);
 }
 
@@ -270,12 +272,12 @@ TEST(EmbeddingTrial, NeedsEmbeddingsOfTheSameSize) {
     return std::make_shared<Embedding>(version == 9 ? 8 : version);
   });
   registry.load();
-  registry.load("vectors", 8);
+  registry.load("vectors", 8, Registry::Replacing::kAnyLabels);
   EXPECT_THROW(registry.set_trial("vectors", {4, 0.5, false}), ValueError);
   EXPECT_EQ(registry.find("vectors")->candidate, nullptr);
   registry.set_trial("vectors", {9, 0.5, false});
   EXPECT_NE(registry.find("vectors")->candidate, nullptr);
-  registry.load("vectors", 4);  // the trial's version cannot stand in for it
+  registry.load("vectors", 4, Registry::Replacing::kAnyLabels);  // the trial's version cannot stand in for it
   EXPECT_EQ(registry.find("vectors")->candidate, nullptr);
 }
 

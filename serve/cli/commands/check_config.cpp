@@ -3,6 +3,7 @@
 #include <exception>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,8 @@
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/serve_options.h>
+#include <qing/serve/common/draft.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
 
@@ -34,7 +37,9 @@ class ConfigCheck {
       choose_state(arguments_);
     } catch (const std::exception& error) {
       add({"state"}, error.what());
-      arguments_.state = fs::current_path();  // so that this fault is not one of the other keys, too
+      // An empty one, so that this fault is not one of the other keys, too.
+      stand_in_.emplace(fs::temp_directory_path() / "qing-check-");
+      arguments_.state = stand_in_->path();
     }
     const ServerOptions all = server_options(arguments_);
     check({"keys", "address", "allow-no-keys"}, [&](ServerOptions& options) {
@@ -104,6 +109,7 @@ class ConfigCheck {
   CLI::App command_{"", "serve"};
   std::vector<TomlEntry> entries_;
   std::vector<ConfigFault> faults_;
+  std::optional<DraftFolder> stand_in_;
 };
 
 void run_check_config(const fs::path& file, bool without_models) {
@@ -119,7 +125,7 @@ void run_check_config(const fs::path& file, bool without_models) {
     const std::string task = model.classifier ? std::string() : fmt::format("{}: ", model.served->task());
     print_line(fmt::format("model {} version {}: {}{}", model.name, model.version, task, labels));
   }
-  print_line(fmt::format("{}: {} keys, no fault", file.string(), check.keys()));
+  print_line(fmt::format("{}: {}, no fault", file.string(), how_many(check.keys(), "key")));
 }
 
 }  // namespace

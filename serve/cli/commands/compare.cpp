@@ -13,6 +13,7 @@
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/shipped_model.h>
 #include <qing/serve/cli/table_options.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
@@ -96,8 +97,8 @@ std::string verdict(const VersionComparison& comparison) {
 
 std::string comparison_text(const CompareArguments& arguments, const VersionComparison& comparison) {
   const ComparedTexts& all = comparison.all;
-  std::string text = fmt::format("A  {}\nB  {}\n\n{} texts; A alone is right on {}, B alone on {}.\n",  //
-                                 arguments.first.string(), arguments.second.string(), all.texts,
+  std::string text = fmt::format("A  {}\nB  {}\n\n{}; A alone is right on {}, B alone on {}.\n",  //
+                                 arguments.first.string(), arguments.second.string(), how_many(all.texts, "text"),
                                  all.discordant.only_first, all.discordant.only_second);
   text += fmt::format("McNemar's test: exact {}, by chi-square with continuity correction {}. {}\n\n",
                       p_value_text(all.p_value), p_value_text(nn::corrected_mcnemar_p_value(all.discordant)),
@@ -127,7 +128,7 @@ DifferenceGroup chart_group(const char* title, const std::vector<ComparedTexts>&
   DifferenceGroup group{title, {}};
   for (const ComparedTexts& one : groups) {
     group.rows.push_back(
-        row_of(one.name, one.accuracy, fmt::format("{} texts, {}", one.texts, p_value_text(one.p_value))));
+        row_of(one.name, one.accuracy, fmt::format("{}, {}", how_many(one.texts, "text"), p_value_text(one.p_value))));
   }
   return group;
 }

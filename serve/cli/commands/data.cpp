@@ -8,6 +8,7 @@
 #include <qing/nn/text/tokenizer.h>
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/table_options.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/shown_text.h>
@@ -60,7 +61,8 @@ std::string survey_text(const TableSurvey& one, bool tokens) {
   if (!one.sets.labels.empty()) {
     text += fmt::format("{:<14}", "labels a row");
     std::vector<std::string> sizes;
-    for (const auto& [size, rows] : one.sets.sizes) sizes.push_back(fmt::format("{} ({} rows)", size, rows));
+    for (const auto& [size, rows] : one.sets.sizes)
+      sizes.push_back(fmt::format("{} ({})", size, how_many(rows, "row")));
     text += fmt::format("{}\n", fmt::join(sizes, ", "));
   }
   text += lengths_text("characters", one.characters);

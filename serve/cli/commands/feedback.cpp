@@ -10,6 +10,7 @@
 
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/state_option.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/state/feedback.h>
@@ -43,10 +44,11 @@ void run_feedback_summary(const FeedbackArguments& a) {
     const bool numbers = total.problem == nn::Problem::regression;
     if (!a.json) {
       const std::string said =
-          numbers ? fmt::format("mean absolute error {:.6g}, root mean squared error {:.6g} of {} answers",
-                                total.absolute_error, std::sqrt(total.squared_error), total.total)
-                  : fmt::format("{} of {} answers agreed", total.agreed, total.total);
-      print_line(fmt::format("{}  version {}: {}, {} texts kept", total.model, total.version, said, total.kept));
+          numbers ? fmt::format("mean absolute error {:.6g}, root mean squared error {:.6g} of {}",
+                                total.absolute_error, std::sqrt(total.squared_error), how_many(total.total, "answer"))
+                  : fmt::format("{} of {} agreed", total.agreed, how_many(total.total, "answer"));
+      print_line(
+          fmt::format("{}  version {}: {}, {} kept", total.model, total.version, said, how_many(total.kept, "text")));
       continue;
     }
     JsonWriter json(JsonWriter::Style::kSpaced);
@@ -62,8 +64,8 @@ void run_feedback_summary(const FeedbackArguments& a) {
   }
   for (const FeedbackCount& count : store.counts(query)) {
     if (!a.json) {
-      print_line(fmt::format("{}  version {}  {}: {} of {} answers agreed, predicted for {}", count.model,
-                             count.version, count.label, count.agreed, count.total, count.predicted));
+      print_line(fmt::format("{}  version {}  {}: {} of {} agreed, predicted for {}", count.model, count.version,
+                             count.label, count.agreed, how_many(count.total, "answer"), count.predicted));
       continue;
     }
     JsonWriter json(JsonWriter::Style::kSpaced);
@@ -87,7 +89,7 @@ void run_feedback_export(const FeedbackArguments& a) {
   }
   if (rows == 0) throw DataError("feedback: no text of this model and project is kept; give others");
   write_file_atomically(a.out, lines);
-  print_line(fmt::format("{} texts", rows));
+  print_line(how_many(rows, "text"));
 }
 
 }  // namespace

@@ -20,6 +20,7 @@
 #include <qing/serve/common/json_text.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
+#include <qing/serve/runs/list_text.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::serve::cli {
@@ -69,14 +70,14 @@ std::string path_of(const JobsArguments& a) {
   return "/v1/jobs/" + a.id;
 }
 
-// A number where it reads as one, a list where it has commas, else a text.
+// A number where it reads as one, a list where it has commas (list_text.h), else a text.
 json::value value_of(const std::string& text) {
   boost::system::error_code error;
   if (json::value parsed = json::parse(text, error); !error && parsed.is_number()) return parsed;
   if (text.find(',') == text.npos) return json::value(text);
   json::array list;
-  for (const std::string& one : CLI::detail::split(text, ',')) list.emplace_back(one);
-  return list;
+  for (const std::string& one : list_items(text)) list.emplace_back(one);
+  return list.size() == 1 ? list.front() : json::value(list);
 }
 
 // What a cluster is asked for. Nothing for the server's own choice.

@@ -13,6 +13,7 @@
 #include <qing/nn/text/tokenizer.h>
 #include <qing/nn/utf8.h>
 #include <qing/serve/cli/command_line.h>
+#include <qing/serve/cli/config_file.h>
 #include <qing/serve/cli/model_options.h>
 #include <qing/serve/cli/predict_file.h>
 #include <qing/serve/cli/shipped_model.h>
@@ -236,12 +237,9 @@ void add_predict(CommandLine& line) {
           "The suffix is the format: .csv, .tsv, .jsonl, .json, .xlsx, or .txt for the labels alone. A second "
           "run with the same arguments goes on where a killed one was")
       ->type_name("FILE");
-  command
-      ->add_option("--label-columns", predict->label_columns,
-                   "Labels of a multi-label model that get a column of 1 or 0 each in --out, in place of the column "
-                   "label. qing train reads such a table")
-      ->delimiter(',')
-      ->allow_extra_args(false)
+  add_list(command, "--label-columns", predict->label_columns,
+           "Labels of a multi-label model that get a column of 1 or 0 each in --out, in place of the column label. "
+           "qing train reads such a table. A comma of a label stands behind a backslash")
       ->type_name("NAMES");
   command->add_flag("--json", predict->json, "Print one JSON object per text");
   command->add_flag("--logits", predict->logits, "Print the logits as well");

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -90,6 +91,15 @@ void name_variables(CLI::App& command, const std::string& prefix) {
   }
 }
 
+// CLI11 passes empty variables over. An empty one keeps no state, as an empty --state does.
+void read_empty_state(CLI::App& command) {
+  CLI::Option* const option = command.get_option("--state");
+  const char* const value = std::getenv(option->get_envname().c_str());
+  if (option->count() > 0 || value == nullptr || *value != '\0') return;
+  option->add_result("");
+  option->run_callback();
+}
+
 }  // namespace
 
 void add_serve(CommandLine& line) {
@@ -103,6 +113,7 @@ void add_serve(CommandLine& line) {
   command->footer("The command line overrides environment variables, which override the configuration file.");
   name_variables(*command, "QING_SERVE_");
   command->callback([&line, command, a, config] {
+    read_empty_state(*command);
     if (!config->empty()) read_config(*command, *config);
     line.run = [a] { run_serve(*a); };
   });

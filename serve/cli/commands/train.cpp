@@ -27,6 +27,7 @@
 #include <qing/serve/cli/training_command.h>
 #include <qing/serve/cli/training_ranks.h>
 #include <qing/serve/cli/training_session.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/charts.h>
 #include <qing/serve/reports/measured_problem.h>
@@ -92,7 +93,8 @@ std::vector<LabelledFile> dev_of(TrainArguments& arguments, std::vector<Labelled
   if (!arguments.dev_share_given && texts < kLeastTextsToHold) {
     arguments.dev_share = 0;
     set_values(arguments.settings, "dev-share", {"0"});
-    tell(fmt::format("no dev set: {} texts are too few to hold some out unasked; give --dev or --dev-share", texts));
+    tell(fmt::format("no dev set: {} too few to hold some out unasked; give --dev or --dev-share",
+                     how_many(texts, "text is", "texts are")));
   }
   if (arguments.dev_share == 0) return {};
   std::optional<LabelledFile> held = hold_out(data, arguments.dev_share);
@@ -100,8 +102,8 @@ std::vector<LabelledFile> dev_of(TrainArguments& arguments, std::vector<Labelled
     tell(fmt::format("no dev set: no text of {} is held out; give --dev or a greater --dev-share", texts));
     return {};
   }
-  tell(fmt::format("dev set: {} of {} texts of --data, held out by a hash of the text (--dev-share {:g})",
-                   held->examples.size(), texts, arguments.dev_share));
+  tell(fmt::format("dev set: {} of {} of --data, held out by a hash of the text (--dev-share {:g})",
+                   held->examples.size(), how_many(texts, "text"), arguments.dev_share));
   std::vector<LabelledFile> dev;
   dev.push_back(*std::move(held));
   return dev;

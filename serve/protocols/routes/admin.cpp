@@ -56,11 +56,17 @@ std::vector<Route> model_routes(Service& service) {
   const Limits& limits = service.limits();
   return {
       model_change(service, "POST", "/v1/admin/models/{name}/load", "model.load",
-                   {kTag, "Loads a version, the highest unless the body says which", {}, kChangedModel},
+                   {kTag,
+                    "Loads a version, the highest unless the body says which. One with other labels than the version "
+                    "that answers is refused, unless replace_labels is true",
+                    {},
+                    kChangedModel},
                    [&limits](const ChangeRequest& request) -> ReadChange {
-                     const std::int64_t version = version_of(read_object(request.body, limits, {"version"}));
+                     const json::object object = read_object(request.body, limits, {"version", "replace_labels"});
+                     const std::int64_t version = version_of(object);
+                     const auto labels = replacing(flag_of(object, "", "replace_labels", false));
                      return {version_detail(version), [=, name = request.name](Registry& registry) {
-                               return model_response(registry.load(name, version));
+                               return model_response(registry.load(name, version, labels));
                              }};
                    }),
       model_change(service, "POST", "/v1/admin/models/{name}/unload", "model.unload",

@@ -15,6 +15,7 @@
 #include <boost/json.hpp>
 
 #include <qing/nn/intervals.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/json_writer.h>
 #include <qing/serve/protocols/json_body.h>
 #include <qing/serve/protocols/query.h>
@@ -136,7 +137,8 @@ Feedback read_feedback(Service& service, const std::string& body, const std::str
                                  "hours, until the server stops"));
   }
   if (feedback.index >= static_cast<std::int64_t>(answer->texts())) {
-    refuse_field(fmt::format("index: the request had {} texts; the first has the index 0", answer->texts()));
+    refuse_field(
+        fmt::format("index: the request had {}; the first has the index 0", how_many(answer->texts(), "text")));
   }
   feedback.model = answer->model;
   feedback.version = answer->version;

@@ -33,6 +33,7 @@ enum class Function { kOwn, kSoftmax, kSigmoid, kNone };
 
 struct Request {
   std::vector<std::string> texts;
+  TextPlace place = {};
   size_t top_k = std::numeric_limits<size_t>::max();
   Function function = Function::kOwn;  // that of the model's problem, as the pipelines of transformers have it
 };
@@ -51,6 +52,7 @@ Request read(const json::object& object, const Limits& limits) {
   if (inputs == nullptr) refuse_field("inputs: is missing");
   Request request;
   request.texts = one_or_more_texts(*inputs, "inputs", limits);
+  request.place = places_of(*inputs, "inputs");
   const json::value* parameters = member(object, "parameters");
   if (parameters == nullptr) return request;
   if (!parameters->is_object()) refuse_field("parameters: must be an object");
@@ -85,8 +87,8 @@ std::vector<float> scores_of(const nn::Prediction& prediction, Function function
 
 void classify(Service& service, const Model& model, const json::object& object, Routed::Reply reply) {
   Request request = read(object, service.limits(model));
-  service.predict({model, std::move(request.texts)}, std::move(reply),
-                  [top_k = request.top_k, function = request.function](const Answer& answer) {
+  service.predict({.model = model, .texts = std::move(request.texts), .place = std::move(request.place)},
+                  std::move(reply), [top_k = request.top_k, function = request.function](const Answer& answer) {
                     JsonWriter json;
                     json.begin_array();
                     for (const nn::Prediction& prediction : answer.predictions) {

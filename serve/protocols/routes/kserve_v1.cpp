@@ -69,8 +69,12 @@ Route route(Service& service, std::string_view pattern, bool explain, Operation 
             return [&service, explain, model = service.model(call.parameter("name"), call.key)](const std::string& body,
                                                                                                 Routed::Reply reply) {
               service.require_room(model, reply);
-              service.predict({model, read_instances(body, service.limits(model)), explain}, std::move(reply),
-                              [explain](const Answer& answer) { return write(answer, explain); });
+              const auto place = [](size_t i) { return fmt::format("instances[{}]", i); };
+              service.predict({.model = model,
+                               .texts = read_instances(body, service.limits(model)),
+                               .explain = explain,
+                               .place = place},
+                              std::move(reply), [explain](const Answer& answer) { return write(answer, explain); });
             };
           }};
 }

@@ -43,6 +43,7 @@ Job read_job(Model model, const std::string& body, const Limits& limits) {
     job.texts = texts_of(*many, "texts", limits);
   } else {
     job.texts.push_back(text_of(*one, "text", limits));
+    job.place = [](size_t) { return std::string("text"); };
   }
   return job;
 }

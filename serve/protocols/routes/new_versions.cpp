@@ -19,6 +19,7 @@
 #include <qing/serve/maintenance/model_archive.h>
 #include <qing/serve/maintenance/version_folder.h>
 #include <qing/serve/protocols/json_body.h>
+#include <qing/serve/protocols/model_changes.h>
 #include <qing/serve/protocols/query.h>
 #include <qing/serve/registry/model_manifest.h>
 #include <qing/tensor/errors.h>
@@ -31,15 +32,21 @@ constexpr std::string_view kUploaded = R"({"type":"object","required":["model","
 "sha256"],"properties":{"model":{"type":"string"},"version":{"type":"string"},"active":{"type":"boolean"},
 "files":{"type":"integer"},"bytes":{"type":"integer"},"sha256":{"type":"string"}}})";
 constexpr std::string_view kActivate =
-    R"({"name":"activate","in":"query","schema":{"type":"boolean","default":false}})";
+    R"({"name":"activate","in":"query","schema":{"type":"boolean","default":false}},
+{"name":"replace_labels","in":"query","schema":{"type":"boolean","default":false}})";
+
+// What the address says of an upload.
+struct Wanted {
+  std::string model;
+  bool activate;
+  Registry::Replacing replacing;
+};
 
 struct NewUpload {
-  NewUpload(Service& service_in, std::string model_in, bool activate_in)
-      : service(service_in), model(std::move(model_in)), activate(activate_in) {}
+  NewUpload(Service& service_in, Wanted wanted_in) : service(service_in), wanted(std::move(wanted_in)) {}
 
   Service& service;
-  const std::string model;
-  const bool activate;
+  const Wanted wanted;
   std::optional<Upload> archive;
 
   std::optional<HttpResponse> take(std::string_view piece) {
@@ -74,9 +81,9 @@ std::int64_t next_version(const Registry& registry, const std::string& name, con
 
 // Serves a version, or only notes it. If it cannot be kept, the model is again what it was.
 void serve_and_keep(Registry& registry, NewVersion& version, const std::string& name,
-                    const std::optional<Model>& served, bool active) {
+                    const std::optional<Model>& served, bool active, Registry::Replacing replacing) {
   try {
-    active ? void(registry.load(name, version.number())) : registry.note_version(name, version.number());
+    active ? void(registry.load(name, version.number(), replacing)) : registry.note_version(name, version.number());
     version.keep();
   } catch (...) {
     const std::optional<Model> now = registry.find(name);
@@ -95,9 +102,8 @@ struct ArchiveRemoval {
 HttpResponse place(Registry& registry, NewUpload& upload) {
   const ArchiveRemoval removal{upload};
   const Service& service = upload.service;
-  const std::optional<Model> served = registry.find(upload.model);
-  const std::string name = served ? served->name : upload.model;  // not an alias
-  if (!is_model_name(name)) refuse_field("name: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot");
+  const std::optional<Model> served = registry.find(upload.wanted.model);
+  const std::string name = served ? served->name : upload.wanted.model;  // not an alias
   if (service.owner(name)) refuse_field("name: a training job made this model; give another name");
   if (!upload.archive) refuse_field("body: is empty; send a tar or zip archive of a model's folder");
   const State& state = *service.state();
@@ -114,8 +120,8 @@ HttpResponse place(Registry& registry, NewUpload& upload) {
   }
   if (!is_there(unpacked.folder / kManifestFile)) write_manifest(unpacked.folder);
   NewVersion version(unpacked.folder, state.models(), name, next_version(registry, name, served));
-  const bool active = upload.activate || !served;
-  serve_and_keep(registry, version, name, served, active);
+  const bool active = upload.wanted.activate || !served;
+  serve_and_keep(registry, version, name, served, active, upload.wanted.replacing);
   JsonWriter json;
   json.begin_object().member("model", name).member("version", std::to_string(version.number()));
   json.member("active", active).member("files", unpacked.files).member("bytes", unpacked.bytes);
@@ -125,8 +131,8 @@ HttpResponse place(Registry& registry, NewUpload& upload) {
 
 class VersionUpload : public BodySink {
  public:
-  VersionUpload(Service& service, std::string model, bool activate)
-      : service_(service), upload_(std::make_shared<NewUpload>(service, std::move(model), activate)) {}
+  VersionUpload(Service& service, Wanted wanted)
+      : service_(service), upload_(std::make_shared<NewUpload>(service, std::move(wanted))) {}
   // An archive that is not finished is removed on the thread that may wait for the disk.
   ~VersionUpload() override {
     if (!upload_) return;
@@ -151,12 +157,13 @@ class VersionUpload : public BodySink {
   void finish(Reply reply) override {
     const auto upload = std::exchange(upload_, nullptr);
     const std::string key = reply.key;
-    service_.change_models(std::move(reply),
-                           {"model.upload", upload->model, upload->activate ? "to answer" : "to stay beside",
-                            [&service = service_, upload, key](Registry& registry) {
-                              if (!service.visible(upload->model, key)) Registry::throw_unknown(upload->model);
-                              return place(registry, *upload);
-                            }});
+    service_.change_models(std::move(reply), {"model.upload", upload->wanted.model,
+                                              upload->wanted.activate ? "to answer" : "to stay beside",
+                                              [&service = service_, upload, key](Registry& registry) {
+                                                const std::string& name = upload->wanted.model;
+                                                if (!service.visible(name, key)) Registry::throw_unknown(name);
+                                                return place(registry, *upload);
+                                              }});
   }
 
  private:
@@ -168,11 +175,14 @@ std::shared_ptr<BodySink> begin_upload(Service& service, const Call& call) {
   if (service.state() == nullptr) {
     throw Refusal(error_response(404, "no_state", "this server makes no versions; start it with a state folder"));
   }
+  // Before the archive comes, which may be large.
+  const std::string_view name = call.parameter("name");
+  if (!is_model_name(name)) refuse_field("name: use 1 to 128 of A-Z a-z 0-9 . _ -, the first not a dot");
   const Query query = query_of(call.head.query);
-  check_query(query, {"activate"});
-  const std::string_view activate = value_of(query, "activate");
-  if (!activate.empty() && activate != "true" && activate != "false") refuse_field("activate: must be true or false");
-  return std::make_shared<VersionUpload>(service, std::string(call.parameter("name")), activate == "true");
+  check_query(query, {"activate", "replace_labels"});
+  return std::make_shared<VersionUpload>(service, Wanted{.model = std::string(name),
+                                                         .activate = flag_of(query, "activate"),
+                                                         .replacing = replacing(flag_of(query, "replace_labels"))});
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include <fmt/format.h>
+
 #include <qing/serve/common/version.h>
 #include <qing/serve/protocols/answers_json.h>
 #include <qing/serve/protocols/json_body.h>
@@ -85,7 +87,9 @@ Routed::Run infer(Service& service, const Call& call) {
           length = v2_header_length(call.head)](const std::string& body, Routed::Reply reply) {
     service.require_room(model, reply);
     V2Request request = read_v2(body, length, *model.classifier, service.limits(model));
-    Job job{model, std::move(request.texts), request.explain};
+    Job job{.model = model, .texts = std::move(request.texts), .explain = request.explain, .place = [](size_t i) {
+              return fmt::format("inputs[0].data[{}]", i);
+            }};
     service.predict(std::move(job), std::move(reply),
                     [request = std::move(request)](const Answer& answer) { return write_v2(request, answer); });
   };

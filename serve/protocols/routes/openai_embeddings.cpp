@@ -18,6 +18,10 @@ namespace {
 constexpr std::string_view kRequest = R"({"type":"object","required":["model","input"],
 "additionalProperties":{"type":"null"},"properties":{"model":{"type":"string"},"input":{"oneOf":[{"type":"string"},
 {"type":"array","items":{"type":"string"}}]},"encoding_format":{"enum":["float","base64",null]}}})";
+// The model stands in the path.
+constexpr std::string_view kNamedRequest = R"({"type":"object","required":["input"],
+"additionalProperties":{"type":"null"},"properties":{"model":{"type":["string","null"]},"input":{"oneOf":[
+{"type":"string"},{"type":"array","items":{"type":"string"}}]},"encoding_format":{"enum":["float","base64",null]}}})";
 constexpr std::string_view kResponse = R"({"type":"object","required":["object","data","model","usage"],"properties":{
 "object":{"const":"list"},"data":{"type":"array","items":{"type":"object","required":["object","index","embedding"],
 "properties":{"object":{"const":"embedding"},"index":{"type":"integer"},"embedding":{"oneOf":[
@@ -54,38 +58,60 @@ bool wants_base64(const json::object& object) {
   return true;
 }
 
-void run(Service& service, const std::string& body, Routed::Reply reply) {
+// `named` is the model that the path names; null: the member "model" names it.
+void run(Service& service, const Model* named, std::string_view path_name, const std::string& body,
+         Routed::Reply reply) {
   const json::value parsed = parse_json(body, service.limits());
   const json::object& object = as_object(parsed, R"({"model": "...", "input": ["..."]})");
   check_members(object, "", {"model", "input", "encoding_format"});
   const json::value* name = member(object, "model");
   const json::value* input = member(object, "input");
-  if (name == nullptr || !name->is_string()) refuse_field("model: must be a string");
+  if ((named == nullptr || name != nullptr) && (name == nullptr || !name->is_string())) {
+    refuse_field("model: must be a string");
+  }
+  if (named != nullptr && name != nullptr && std::string_view(name->get_string()) != path_name) {
+    refuse_field("model: is another one than the path names; leave it out");
+  }
   if (input == nullptr) refuse_field("input: is missing");
-  const Model model = service.model(std::string_view(name->get_string()), reply.key);
+  const Model model = named != nullptr ? *named : service.model(std::string_view(name->get_string()), reply.key);
   service.require_room(model, reply);
   const bool as_base64 = wants_base64(object);
   Job job{.model = model,
           .texts = one_or_more_texts(*input, "input", service.limits(model)),
           .explain = false,
-          .embed = true};
+          .embed = true,
+          .place = places_of(*input, "input")};
   service.predict(std::move(job), std::move(reply),
                   [as_base64](const Answer& answer) { return write(answer, as_base64); });
+}
+
+Route route(Service& service, std::string_view pattern, std::string_view summary, std::string_view request) {
+  return {.method = "POST",
+          .pattern = pattern,
+          .body = BodyKind::kJson,
+          .operation = {"OpenAI", summary, request, kResponse},
+          .open = [&service](const Call& call) -> Routed::Run {
+            const std::string name(call.parameter("name"));
+            if (name.empty()) {
+              return [&service](const std::string& body, Routed::Reply reply) {
+                run(service, nullptr, {}, body, std::move(reply));
+              };
+            }
+            return [&service, name, model = service.model(name, call.key, call.parameter("version"))](
+                       const std::string& body, Routed::Reply reply) {
+              run(service, &model, name, body, std::move(reply));
+            };
+          },
+          .error_form = &kOpenAiErrors};
 }
 
 }  // namespace
 
 std::vector<Route> openai_embeddings(Service& service) {
-  return {{.method = "POST",
-           .pattern = "/v1/embeddings",
-           .body = BodyKind::kJson,
-           .operation = {"OpenAI", "Embeds texts", kRequest, kResponse},
-           .open =
-               [&service](const Call&) {
-                 return
-                     [&service](const std::string& body, Routed::Reply reply) { run(service, body, std::move(reply)); };
-               },
-           .error_form = &kOpenAiErrors}};
+  return {
+      route(service, "/v1/embeddings", "Embeds texts", kRequest),
+      route(service, "/v1/models/{name}/embeddings", "Embeds texts by a model", kNamedRequest),
+      route(service, "/v1/models/{name}/versions/{version}/embeddings", "The same by a served version", kNamedRequest)};
 }
 
 }  // namespace qing::serve::protocols

@@ -102,7 +102,7 @@ void tokenize(Service& service, const Model& model, const json::object& object, 
     writer.end();
     return HttpResponse{200, writer.take(), {}};
   };
-  service.compute(model, *texts, std::move(reply), task, write);
+  service.compute(model, *texts, places_of(*inputs, "inputs"), std::move(reply), task, write);
 }
 
 std::vector<std::int32_t> ids_of(const json::value& value, std::string_view field) {
@@ -140,35 +140,50 @@ void decode(Service& service, const Model& model, const json::object& object, Ro
     writer.value(*texts);
     return HttpResponse{200, writer.take(), {}};
   };
-  service.compute(model, std::vector<std::string>(ids->size()), std::move(reply), task, write);
+  const auto place = [](size_t i) { return fmt::format("ids[{}]", i); };
+  service.compute(model, std::vector<std::string>(ids->size()), place, std::move(reply), task, write);
 }
 
+// A route of the only model, or of the model that the path names.
 Route route(Service& service, std::string_view pattern, Operation operation, Handler handler) {
   return {.method = "POST",
           .pattern = pattern,
           .body = BodyKind::kJson,
           .operation = operation,
-          .open =
-              [&service, handler](const Call&) {
-                return [&service, handler](const std::string& body, Routed::Reply reply) {
-                  const Model model = service.only_model(reply.key);
-                  service.require_room(model, reply);
-                  const json::value parsed = parse_json(body, service.limits(model));
-                  handler(service, model, as_object(parsed, R"({"inputs": "..."})"), std::move(reply));
-                };
-              },
+          .open = [&service, handler](const Call& call) -> Routed::Run {
+            const std::string_view name = call.parameter("name");
+            return [&service, handler,
+                    model = name.empty() ? service.only_model(call.key)
+                                         : service.model(name, call.key, call.parameter("version"))](
+                       const std::string& body, Routed::Reply reply) {
+              service.require_room(model, reply);
+              const json::value parsed = parse_json(body, service.limits(model));
+              handler(service, model, as_object(parsed, R"({"inputs": "..."})"), std::move(reply));
+            };
+          },
           .error_form = &kTeiErrors};
 }
 
 }  // namespace
 
 std::vector<Route> tei_embeddings(Service& service) {
-  return {route(service, "/embed", {kTag, "Embeds texts with the only model", kEmbed, kVectors}, embed),
-          route(service, "/similarity",
-                {kTag, "Compares a sentence with others", kSimilarity, R"({"type":"array","items":{"type":"number"}})"},
-                answer_similarity),
-          route(service, "/tokenize", {kTag, "Shows the tokens of texts", kTokenize, kTokens}, tokenize),
-          route(service, "/decode", {kTag, "Shows the texts of token ids", kDecode, kStrings}, decode)};
+  const Operation embeds = {kTag, "Embeds texts", kEmbed, kVectors};
+  const Operation compares = {kTag, "Compares a sentence with others", kSimilarity,
+                              R"({"type":"array","items":{"type":"number"}})"};
+  const Operation tokenizes = {kTag, "Shows the tokens of texts", kTokenize, kTokens};
+  const Operation decodes = {kTag, "Shows the texts of token ids", kDecode, kStrings};
+  return {route(service, "/embed", embeds, embed),
+          route(service, "/v1/models/{name}/embed", embeds, embed),
+          route(service, "/v1/models/{name}/versions/{version}/embed", embeds, embed),
+          route(service, "/similarity", compares, answer_similarity),
+          route(service, "/v1/models/{name}/similarity", compares, answer_similarity),
+          route(service, "/v1/models/{name}/versions/{version}/similarity", compares, answer_similarity),
+          route(service, "/tokenize", tokenizes, tokenize),
+          route(service, "/v1/models/{name}/tokenize", tokenizes, tokenize),
+          route(service, "/v1/models/{name}/versions/{version}/tokenize", tokenizes, tokenize),
+          route(service, "/decode", decodes, decode),
+          route(service, "/v1/models/{name}/decode", decodes, decode),
+          route(service, "/v1/models/{name}/versions/{version}/decode", decodes, decode)};
 }
 
 }  // namespace qing::serve::protocols

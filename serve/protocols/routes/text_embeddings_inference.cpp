@@ -102,7 +102,8 @@ void run(Service& service, const std::string& body, Routed::Reply reply) {
   service.require_room(model, reply);
   Request request = read(body, service.limits(model));
   std::vector<std::string> texts = std::move(request.texts);
-  service.predict({model, std::move(texts)}, std::move(reply),
+  const auto place = [batch = request.batch](size_t i) { return batch ? fmt::format("inputs[{}]", i) : "inputs"; };
+  service.predict({.model = model, .texts = std::move(texts), .place = place}, std::move(reply),
                   [request = std::move(request)](const Answer& answer) { return write(answer, request); });
 }
 

@@ -60,7 +60,10 @@ void run(Service& service, const std::string& body, Routed::Reply reply) {
   const Model model =
       name == nullptr ? service.only_model(reply.key) : service.model(std::string_view(name->get_string()), reply.key);
   service.require_room(model, reply);
-  service.predict({model, one_or_more_texts(*input, "input", service.limits(model))}, std::move(reply), write);
+  service.predict({.model = model,
+                   .texts = one_or_more_texts(*input, "input", service.limits(model)),
+                   .place = places_of(*input, "input")},
+                  std::move(reply), write);
 }
 
 Route route(Service& service, std::string_view pattern) {

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <qing/nn/data/labelled_texts.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/card_sections.h>
@@ -85,8 +86,8 @@ cli::SetScores set_scores(const ImageSet& set, const optim::ImageScores& scores)
                      {"macro_recall", matrix.macro_recall()},
                      {"loss", scores.loss},
                      {"images", static_cast<double>(matrix.total())}},
-          .text = fmt::format("accuracy {:.4f}, macro-F1 {:.4f}, loss {:.4f} ({} images)", matrix.accuracy(),
-                              matrix.macro_f1(), scores.loss, matrix.total())};
+          .text = fmt::format("accuracy {:.4f}, macro-F1 {:.4f}, loss {:.4f} ({})", matrix.accuracy(),
+                              matrix.macro_f1(), scores.loss, how_many(matrix.total(), "image"))};
 }
 
 }  // namespace
@@ -137,24 +138,24 @@ void ImageTraining::hold_out() {
     if (data_.speaks) fmt::print(stderr, "{}\n", line);
   };
   if (!data_.dev_share_given && count < kLeastImagesToHold) {
-    return tell(
-        fmt::format("no dev set: {} images are too few to hold some out unasked; give --dev or --dev-share", count));
+    return tell(fmt::format("no dev set: {} too few to hold some out unasked; give --dev or --dev-share",
+                            how_many(count, "image is", "images are")));
   }
   std::vector<int64_t> kept, held;
   for (int64_t i = 0; i < count; ++i) {
     (nn::held_by_hash(bytes_of(images_, i), 100 * data_.dev_share) ? held : kept).push_back(i);
   }
   if (held.empty() || kept.empty()) {
-    throw cli::UsageError(fmt::format("--dev-share {:g} holds {} of {} images out; give --dev or another --dev-share",
-                                      data_.dev_share, held.size(), count));
+    throw cli::UsageError(fmt::format("--dev-share {:g} holds {} of {} out; give --dev or another --dev-share",
+                                      data_.dev_share, held.size(), how_many(count, "image")));
   }
   nn::LabelledImages held_images = chosen(images_, held);
   ImageSet dev{{"held out", {}, {}, 0}, "held out", std::move(held_images)};
   images_ = chosen(images_, kept);
   dev.file.sha256 = digest_of_images(dev.images);
   dev.file.label_texts = label_counts(dev.images);
-  tell(fmt::format("dev set: {} of {} images of --data, held out by a hash of the image (--dev-share {:g})",
-                   held.size(), count, data_.dev_share));
+  tell(fmt::format("dev set: {} of {} of --data, held out by a hash of the image (--dev-share {:g})", held.size(),
+                   how_many(count, "image"), data_.dev_share));
   dev_.push_back(std::move(dev));
 }
 
@@ -164,8 +165,8 @@ std::string ImageTraining::about() const {
       more_.network == "vit"
           ? fmt::format("vision transformer of {} layers of width {}", data_.options.layers, data_.options.width)
           : fmt::format("residual network of {} stages", more_.widths.size());
-  return fmt::format("{} images of {} x {} pixels with {} labels, {}", images_.size(), pixels.size(2), pixels.size(1),
-                     images_.names.size(), network);
+  return fmt::format("{} of {} x {} pixels with {}, {}", how_many(images_.size(), "image"), pixels.size(2),
+                     pixels.size(1), how_many(images_.names.size(), "label"), network);
 }
 
 std::vector<cli::DataFile> ImageTraining::data_files() const { return files_; }

@@ -11,6 +11,7 @@
 #include <qing/nn/data/labelled_texts.h>
 #include <qing/nn/models/encoder_config.h>
 #include <qing/nn/models/tagger.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/card_sections.h>
@@ -65,8 +66,8 @@ void warn_of_shared_sentences(const std::vector<nn::TaggedSentence>& sentences, 
     const auto shared = std::ranges::count_if(
         file.sentences, [&](const nn::TaggedSentence& sentence) { return seen.contains(joined(sentence)); });
     if (shared == 0) continue;
-    fmt::print(stderr, "qing: warning: {} of {} sentences of {} are also in --data; scores on them are too high\n",
-               shared, file.sentences.size(), file.name);
+    fmt::print(stderr, "qing: warning: {} of {} of {} are also in --data; scores on them are too high\n", shared,
+               how_many(file.sentences.size(), "sentence"), file.name);
   }
 }
 
@@ -116,8 +117,8 @@ void TaggingTraining::hold_out() {
     if (data_.speaks) fmt::print(stderr, "{}\n", line);
   };
   if (!data_.dev_share_given && count < kLeastSentencesToHold) {
-    return tell(
-        fmt::format("no dev set: {} sentences are too few to hold some out unasked; give --dev or --dev-share", count));
+    return tell(fmt::format("no dev set: {} too few to hold some out unasked; give --dev or --dev-share",
+                            how_many(count, "sentence is", "sentences are")));
   }
   SentenceFile dev{{"held out", {}, {}, 0}, "held out", {}};
   std::string texts;
@@ -133,21 +134,19 @@ void TaggingTraining::hold_out() {
     file.file.unlabelled = std::ssize(file.sentences);
   }
   if (dev.sentences.empty() || dev.sentences.size() == count) {
-    throw cli::UsageError(
-        fmt::format("--dev-share {:g} holds {} of {} sentences out; give --dev or another --dev-share", data_.dev_share,
-                    dev.sentences.size(), count));
+    throw cli::UsageError(fmt::format("--dev-share {:g} holds {} of {} out; give --dev or another --dev-share",
+                                      data_.dev_share, dev.sentences.size(), how_many(count, "sentence")));
   }
   dev.file.unlabelled = std::ssize(dev.sentences);
   dev.file.sha256 = sha256_of_bytes(texts);
-  tell(fmt::format("dev set: {} of {} sentences of --data, held out by a hash of the sentence (--dev-share {:g})",
-                   dev.sentences.size(), count, data_.dev_share));
+  tell(fmt::format("dev set: {} of {} of --data, held out by a hash of the sentence (--dev-share {:g})",
+                   dev.sentences.size(), how_many(count, "sentence"), data_.dev_share));
   dev_.push_back(std::move(dev));
 }
 
 std::string TaggingTraining::about() const {
   const optim::TrainOptions& o = data_.options;
-  return fmt::format("{} sentences of {} {}, {}", sentences_.size(), files_.size(),
-                     files_.size() == 1 ? "file" : "files",
+  return fmt::format("{} of {}, {}", how_many(sentences_.size(), "sentence"), how_many(files_.size(), "file"),
                      o.from.empty() ? fmt::format("{} layers of width {}", o.layers, o.width)
                                     : fmt::format("from {}", o.from.string()));
 }

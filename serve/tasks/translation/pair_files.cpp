@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/runs/evaluation.h>
@@ -97,7 +98,8 @@ std::vector<PairFile> read_pairs(const std::vector<fs::path>& files, const std::
     const fs::path* target = targets.empty() ? nullptr : &targets[i];
     nn::ParallelTexts texts = texts_of(files[i], target, reading);
     if (texts.blank > 0 && reading.speaks) {
-      fmt::print(stderr, "qing: {}: {} pairs with a blank text are left out\n", names[i], texts.blank);
+      fmt::print(stderr, "qing: {}: {} left out\n", names[i],
+                 how_many(texts.blank, "pair with a blank text is", "pairs with a blank text are"));
     }
     const nn::TranslationDirection languages = languages_of(texts, reading, files[i]);
     PairFile file{.files = {record_of(files[i], texts.pairs.size())}, .name = names[i], .pairs = {}};

@@ -11,6 +11,7 @@
 
 #include <qing/nn/data/labelled_texts.h>
 #include <qing/optim/translation/translation_scores.h>
+#include <qing/serve/common/how_many.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/serve/reports/card_sections.h>
@@ -69,8 +70,8 @@ TranslationTraining::TranslationTraining(TaskData data, TranslationArguments arg
       return seen.contains({one.pair.source, one.pair.target});
     });
     if (shared == 0) continue;
-    tell(fmt::format("qing: warning: {} of {} pairs of {} are also in --data; scores on them are too high", shared,
-                     file.pairs.size(), file.name));
+    tell(fmt::format("qing: warning: {} of {} of {} are also in --data; scores on them are too high", shared,
+                     how_many(file.pairs.size(), "pair"), file.name));
   }
 }
 
@@ -82,8 +83,8 @@ void TranslationTraining::tell(const std::string& line) const {
 void TranslationTraining::hold_out() {
   const size_t count = count_pairs(files_);
   if (!data_.dev_share_given && count < kLeastPairsToHold) {
-    return tell(
-        fmt::format("no dev set: {} pairs are too few to hold some out unasked; give --dev or --dev-share", count));
+    return tell(fmt::format("no dev set: {} too few to hold some out unasked; give --dev or --dev-share",
+                            how_many(count, "pair is", "pairs are")));
   }
   PairFile dev{.files = {{.path = "held out", .sha256 = {}, .label_texts = {}}}, .name = "held out", .pairs = {}};
   std::string texts;
@@ -98,15 +99,15 @@ void TranslationTraining::hold_out() {
     file.pairs.erase(held, file.pairs.end());
   }
   if (dev.pairs.empty() || dev.pairs.size() == count) {
-    throw cli::UsageError(fmt::format("--dev-share {:g} holds {} of {} pairs out; give --dev or another --dev-share",
-                                      data_.dev_share, dev.pairs.size(), count));
+    throw cli::UsageError(fmt::format("--dev-share {:g} holds {} of {} out; give --dev or another --dev-share",
+                                      data_.dev_share, dev.pairs.size(), how_many(count, "pair")));
   }
   dev.files.front().unlabelled = std::ssize(dev.pairs);
   dev.files.front().sha256 = sha256_of_bytes(texts);
   tell(
-      fmt::format("dev set: {} of {} pairs of --data, held out by a hash of the document, or of the pair where there "
+      fmt::format("dev set: {} of {} of --data, held out by a hash of the document, or of the pair where there "
                   "is none (--dev-share {:g})",
-                  dev.pairs.size(), count, data_.dev_share));
+                  dev.pairs.size(), how_many(count, "pair"), data_.dev_share));
   dev_.push_back(std::move(dev));
 }
 
@@ -117,8 +118,7 @@ std::string TranslationTraining::about() const {
   for (const optim::TranslationPair& pair : pairs_) directions.insert({pair.from, pair.to});
   std::string names;
   for (const auto& direction : directions) names += (names.empty() ? "" : ", ") + name_of(direction);
-  return fmt::format("{} pairs ({}) of {} {}, {}", pairs_.size(), names, files_.size(),
-                     files_.size() == 1 ? "file" : "files",
+  return fmt::format("{} ({}) of {}, {}", how_many(pairs_.size(), "pair"), names, how_many(files_.size(), "file"),
                      o.from.empty() ? fmt::format("{} + {} layers of width {}", o.layers, decoder, o.width)
                                     : fmt::format("from {}", o.from.string()));
 }
@@ -158,23 +158,24 @@ std::vector<cli::SetScores> TranslationTraining::evaluate(const fs::path& folder
           optim::translate_sources(model, some,
                                    {.beam_size = arguments_.eval_beam, .max_tokens = data_.options.max_length}),
           references, direction.to);
-      scores.push_back({.name = fmt::format("{} {}", file.name, name_of(direction)),
-                        .score = -loss.loss,
-                        .values = {{"loss", loss.loss},
-                                   {"perplexity", std::exp(loss.loss)},
-                                   {"tokens", static_cast<double>(loss.tokens)},
-                                   {"too_long", static_cast<double>(loss.too_long)},
-                                   {"bleu", translated.bleu.score},
-                                   {"bleu_low", translated.bleu_interval.low},
-                                   {"bleu_high", translated.bleu_interval.high},
-                                   {"chrf", translated.chrf},
-                                   {"chrf_low", translated.chrf_interval.low},
-                                   {"chrf_high", translated.chrf_interval.high},
-                                   {"sentences", static_cast<double>(translated.sentences)}},
-                        .text = fmt::format(
-                            "loss {:.4f}, perplexity {:.2f}, BLEU {:.2f}, chrF {:.2f} ({} sentences{})", loss.loss,
-                            std::exp(loss.loss), translated.bleu.score, translated.chrf, translated.sentences,
-                            loss.too_long > 0 ? fmt::format("; {} pairs too long for the loss", loss.too_long) : "")});
+      scores.push_back(
+          {.name = fmt::format("{} {}", file.name, name_of(direction)),
+           .score = -loss.loss,
+           .values = {{"loss", loss.loss},
+                      {"perplexity", std::exp(loss.loss)},
+                      {"tokens", static_cast<double>(loss.tokens)},
+                      {"too_long", static_cast<double>(loss.too_long)},
+                      {"bleu", translated.bleu.score},
+                      {"bleu_low", translated.bleu_interval.low},
+                      {"bleu_high", translated.bleu_interval.high},
+                      {"chrf", translated.chrf},
+                      {"chrf_low", translated.chrf_interval.low},
+                      {"chrf_high", translated.chrf_interval.high},
+                      {"sentences", static_cast<double>(translated.sentences)}},
+           .text = fmt::format(
+               "loss {:.4f}, perplexity {:.2f}, BLEU {:.2f}, chrF {:.2f} ({}{})", loss.loss, std::exp(loss.loss),
+               translated.bleu.score, translated.chrf, how_many(translated.sentences, "sentence"),
+               loss.too_long > 0 ? fmt::format("; {} too long for the loss", how_many(loss.too_long, "pair")) : "")});
     }
   }
   return scores;

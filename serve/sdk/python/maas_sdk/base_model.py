@@ -17,6 +17,7 @@ from .tasks import (
     task_of, texts_body, translations_of,
 )  # fmt: skip
 from .texts import Batch, Encoder, batches, body, in_order
+from .wording import how_many
 
 # Defaults if a service does not state them.
 _LIMITS = {"texts": 1024, "explained_texts": 64, "images": 64, "text_bytes": 1 << 18, "body_bytes": 1 << 20}
@@ -99,10 +100,7 @@ class BaseModel:
 
     def _embed_call(self, numpy: Optional[Any]) -> Call:
         require_task(self.name, self.task, [EMBEDDING], "embed")
-        if self.pinned:
-            raise ValueError(f"embed: the service embeds by the version that it serves, not by version {self.version} of "
-                             f"{self.name}; call get_model() without version, or with an alias of that version")
-        return Call("/v1/embeddings", Places("embed"), lambda batch: embed_body(batch, self.name),
+        return Call(self._root + "/embeddings" if self.pinned else "/v1/embeddings", Places("embed"), lambda batch: embed_body(batch, self.name),
                     lambda answer, count, _: vectors_of(answer, count, self.name, self.embedding_size, numpy))
 
     def _image_call(self) -> Call:
@@ -120,7 +118,7 @@ class BaseModel:
             raise MaaSError(f"{self.name}: the answer is not a list of predictions ({error!r}); "
                             "check that the endpoint is a qing service") from error
         if len(emotions) != count:
-            raise MaaSError(f"{self.name}: {len(emotions)} predictions for {count} texts")
+            raise MaaSError(f"{self.name}: {how_many(len(emotions), 'prediction')} for {how_many(count, 'text')}")
         for index, emotion in enumerate(emotions):
             emotion.request_id, emotion.request_index, emotion.version = request_id, index, version
         return emotions

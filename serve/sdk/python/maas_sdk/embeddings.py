@@ -12,7 +12,7 @@ from .errors import MaaSError
 
 
 def embed_body(batch: List[bytes], model: str) -> bytes:
-    """The JSON of a request to /v1/embeddings. Base64 keeps every bit, and is a third of the numbers' text."""
+    """The JSON of a request for embeddings. Base64 keeps every bit, and is a third of the numbers' text."""
     return b'{"model":' + json.dumps(model).encode("ascii") + b',"encoding_format":"base64","input":[' + b",".join(batch) + b"]}"
 
 

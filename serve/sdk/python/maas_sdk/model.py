@@ -113,7 +113,7 @@ class Model(BaseModel):
         several a list of such lists in their order. With ``as_numpy`` they are arrays of float32, [embedding_size] and [texts,
         embedding_size]; ImportError if NumPy is not installed. The values are those of sentence-transformers' ``encode()``:
         of length 1 only where the model's own modules normalize. Texts, batches and errors are as those of :meth:`predict`;
-        :class:`WrongTaskError` for a model of another task, ValueError for a model of a pinned version."""
+        :class:`WrongTaskError` for a model of another task."""
         numpy = numpy_module(as_numpy)
         call = self._embed_call(numpy)
         if isinstance(texts, str):

@@ -6,6 +6,8 @@ import sys
 import time
 from typing import Any, Optional
 
+from .wording import how_many
+
 _WIDTH = 30
 _BETWEEN = 0.1  # seconds between two drawings
 
@@ -39,11 +41,11 @@ class Progress:
         passed = max(time.monotonic() - self._begin, 1e-9)
         rate = self._done / passed
         if not self._total:
-            return f"{self._done:,} texts, {rate:,.0f}/s"
+            return f"{how_many(self._done, 'text')}, {rate:,.0f}/s"
         share = min(self._done / self._total, 1.0)
         full = int(share * _WIDTH)
         left = (self._total - self._done) / rate if rate > 0 else 0.0
-        return f"[{'#' * full}{'.' * (_WIDTH - full)}] {self._done:,}/{self._total:,} texts, {rate:,.0f}/s, {left:.0f} s left"
+        return f"[{'#' * full}{'.' * (_WIDTH - full)}] {self._done:,}/{how_many(self._total, 'text')}, {rate:,.0f}/s, {left:.0f} s left"
 
     def _draw(self) -> None:
         line = self.line()

@@ -88,7 +88,7 @@ class ImageClass(str):
 
 
 def task_of(info: Mapping[str, Any]) -> str:
-    """The task of a model by its description. A service describes a model of embeddings as a classifier without labels."""
+    """The task of a model by its description. Older services describe a model of embeddings as a classifier without labels."""
     task = str(info.get("task", CLASSIFICATION))
     return EMBEDDING if task == CLASSIFICATION and info.get("embedding_size") and not info.get("labels") else task
 
