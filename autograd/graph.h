@@ -48,7 +48,8 @@ class Saved {
   uint64_t version_;
 };
 
-/// Takes the gradients of the inputs from an operation's backward.
+/// Takes the gradients of the inputs from an operation's backward. Inputs count from 0 in the order of record();
+/// IndexError naming the operation for another input.
 class GradSink {
  public:
   GradSink(Node& node, const Walk& walk) : node_(node), walk_(walk) {}

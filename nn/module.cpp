@@ -52,12 +52,25 @@ class Walk : public Module::Visitor {
 
 bool is_float_storage(DType dtype) { return is_floating(dtype) || dtype == DType::f16 || dtype == DType::bf16; }
 
+using NamedTensors = std::vector<std::pair<std::string, Tensor>>;
+
+// A name stands for one tensor: of two with one name a saved model would hold only the first.
+void add_named(NamedTensors& found, const std::string& name, const Tensor& tensor, const Module& module) {
+  for (const auto& [other, known] : found) {
+    if (other == name && !known.same_as(tensor)) {
+      throw ValueError(fmt::format("{}: visit() gives two tensors the name {}; give each part a name of its own",
+                                   module.type_name(), name));
+    }
+  }
+  found.emplace_back(name, tensor);
+}
+
 // Every name of the state with its tensor. A tied tensor appears under each of its names.
-std::vector<std::pair<std::string, Tensor>> named_state(Module& module) {
-  std::vector<std::pair<std::string, Tensor>> found;
-  Walk walk([&](const std::string& name, Tensor& parameter) { found.emplace_back(name, parameter); },
+NamedTensors named_state(Module& module) {
+  NamedTensors found;
+  Walk walk([&](const std::string& name, Tensor& parameter) { add_named(found, name, parameter, module); },
             [&](const std::string& name, Tensor& buffer, bool persistent) {
-              if (persistent) found.emplace_back(name, buffer);
+              if (persistent) add_named(found, name, buffer, module);
             },
             nullptr);
   module.visit(walk);
@@ -77,7 +90,7 @@ std::vector<std::pair<std::string, Tensor>> Module::named_parameters() {
       [&](const std::string& name, Tensor& parameter) {
         const bool known =
             std::any_of(found.begin(), found.end(), [&](const auto& other) { return other.second.same_as(parameter); });
-        if (!known) found.emplace_back(name, parameter);
+        if (!known) add_named(found, name, parameter, *this);
       },
       nullptr, nullptr);
   visit(walk);

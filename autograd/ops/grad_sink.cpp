@@ -16,6 +16,19 @@
 #include <qing/tensor/ops/index_elements.h>
 
 namespace qing {
+namespace {
+
+// The node of an input; null if the input needs no gradient.
+const std::shared_ptr<Node>& node_of_input(const Node& node, size_t input) {
+  if (input >= node.inputs.size()) {
+    throw IndexError(
+        fmt::format("{}: its backward asks for input {}, but {} recorded; they count from 0", node.op, input,
+                    node.inputs.size() == 1 ? "1 input was" : fmt::format("{} inputs were", node.inputs.size())));
+  }
+  return node.inputs[input];
+}
+
+}  // namespace
 
 const Tensor& Saved::get(const GradSink& grad) const {
   if (tensor_.version() != version_) {
@@ -32,21 +45,22 @@ bool GradSink::create_graph() const { return walk_.create_graph; }
 bool GradSink::captures() const { return walk_.capture; }
 
 bool GradSink::needs(size_t input) const {
-  const Node* to = node_.inputs[input].get();
+  const Node* to = node_of_input(node_, input).get();
   return to != nullptr && (!walk_.capture || to->useful == walk_.id);
 }
 
 // A leaf's gradient goes straight to its accumulator, unless a hook or the caller must see it first.
 GradSlot& GradSink::slot(size_t input) const {
-  Node& to = *node_.inputs[input];
+  Node& to = *node_of_input(node_, input);
   return to.leaf && !walk_.capture && to.hooks.empty() ? to.grad : to.pending;
 }
 
 Tensor GradSink::input(size_t input, const Saved& saved) const {
   const Tensor& plain = saved.get(*this);
-  if (!walk_.create_graph || node_.inputs[input] == nullptr) return plain;
+  const std::shared_ptr<Node>& node = node_of_input(node_, input);
+  if (!walk_.create_graph || node == nullptr) return plain;
   Tensor wired = plain.alias();
-  hang(wired, node_.inputs[input]);
+  hang(wired, node);
   return wired;
 }
 
@@ -65,7 +79,7 @@ GradSink::Target GradSink::target(size_t input) {
                     "it as Order::first",
                     op()));
   }
-  const Node& to = *node_.inputs[input];
+  const Node& to = *node_of_input(node_, input);
   GradSlot& into = slot(input);
   if (into.valid && into.shared) into.tensor = into.tensor.clone();
   const bool reusable = into.tensor.defined() && !into.shared;

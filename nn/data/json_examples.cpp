@@ -8,10 +8,16 @@ namespace {
 
 namespace json = boost::json;
 
-// The choices of a result of Label Studio, one unless there may be several. Empty for a result of another kind.
-std::vector<std::string> choices_in(const json::value& result, bool several) {
+// A result of Label Studio that chooses: null for one of another kind.
+const json::object* choice_in(const json::value& result) {
   const json::object* object = result.if_object();
-  if (object == nullptr || view_of(object->if_contains("type")) != "choices") return {};
+  return object != nullptr && view_of(object->if_contains("type")) == "choices" ? object : nullptr;
+}
+
+// The choices of a result that answers the question, one unless there may be several. Empty for another result.
+std::vector<std::string> choices_in(const json::value& result, bool several, std::string_view question) {
+  const json::object* object = choice_in(result);
+  if (object == nullptr || (!question.empty() && view_of(object->if_contains("from_name")) != question)) return {};
   const json::array* choices = list_of_choices(object->if_contains("value"));
   if (choices == nullptr || (!several && choices->size() != 1)) return {};
   std::vector<std::string> names;
@@ -29,6 +35,16 @@ bool holds(const json::object& object, std::string_view name, json::kind kind) {
 bool flag(const json::object& object, std::string_view name) {
   const json::value* value = object.if_contains(name);
   return value != nullptr && value->is_bool() && value->get_bool();
+}
+
+// Calls visit(annotation, result) for the results of the annotations that are not cancelled.
+void for_each_result(const json::array& annotations, const auto& visit) {
+  for (const json::value& annotation : annotations) {
+    const json::object* object = annotation.if_object();
+    const json::value* results = object == nullptr ? nullptr : object->if_contains("result");
+    if (results == nullptr || !results->is_array() || flag(*object, "was_cancelled")) continue;
+    for (const json::value& result : results->get_array()) visit(*object, result);
+  }
 }
 
 }  // namespace
@@ -64,20 +80,24 @@ const json::array* list_of_choices(const json::value* answer) {
   return choices == nullptr ? nullptr : choices->if_array();
 }
 
-std::set<std::string> choices_of(const json::array& annotations, bool several) {
+std::set<std::string> choices_of(const json::array& annotations, bool several, std::string_view question) {
   std::set<std::string> all, truth;
-  for (const json::value& annotation : annotations) {
-    const json::object* object = annotation.if_object();
-    const json::value* results = object == nullptr ? nullptr : object->if_contains("result");
-    if (results == nullptr || !results->is_array() || flag(*object, "was_cancelled")) continue;
-    for (const json::value& result : results->get_array()) {
-      for (const std::string& choice : choices_in(result, several)) {
-        all.insert(choice);
-        if (flag(*object, "ground_truth")) truth.insert(choice);
-      }
+  for_each_result(annotations, [&](const json::object& annotation, const json::value& result) {
+    for (const std::string& choice : choices_in(result, several, question)) {
+      all.insert(choice);
+      if (flag(annotation, "ground_truth")) truth.insert(choice);
     }
-  }
+  });
   return truth.empty() ? all : truth;
+}
+
+std::set<std::string> questions_of(const json::array& annotations) {
+  std::set<std::string> names;
+  for_each_result(annotations, [&](const json::object&, const json::value& result) {
+    const json::object* choice = choice_in(result);
+    if (choice != nullptr) names.emplace(view_of(choice->if_contains("from_name")));
+  });
+  return names;
 }
 
 }  // namespace qing::nn

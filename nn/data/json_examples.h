@@ -27,6 +27,10 @@ const boost::json::array* list_of_choices(const boost::json::value* answer);
 
 /// The choices of a task's annotations: those of the ground truth if there is one, else those of all annotators. A
 /// result with more than one choice counts only if there may be `several`.
-std::set<std::string> choices_of(const boost::json::array& annotations, bool several);
+/// Only those of the `question`, the name of a Choices tag, count; of all if it is empty.
+std::set<std::string> choices_of(const boost::json::array& annotations, bool several, std::string_view question);
+
+/// The names of the questions that the annotations answer by choices.
+std::set<std::string> questions_of(const boost::json::array& annotations);
 
 }  // namespace qing::nn

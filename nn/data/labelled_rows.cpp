@@ -1,6 +1,7 @@
 #include <qing/nn/data/labelled_rows.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <boost/json.hpp>
@@ -356,11 +357,14 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
       if (std::ranges::find(row.labels, name) == row.labels.end()) row.labels.push_back(std::move(name));
     }
   } else if (label != nullptr) {
-    if (list != nullptr && list->size() != 1) {
+    const json::value* one = list == nullptr ? label : list->size() == 1 ? &list->front() : nullptr;
+    if (one == nullptr && options_.needs_label) {
       fail(fmt::format("field '{}' is a list of {} labels; give one string, or train with --multi-label 1", label_name,
                        list->size()));
     }
-    row.label = name_of_value(label_name, list == nullptr ? *label : list->front());
+    // A row that is predicted needs no label, so that any other value stands for none.
+    const bool named = one != nullptr && (one->is_string() || one->is_number() || one->is_bool());
+    if (named || options_.needs_label) row.label = name_of_value(label_name, *one);
   }
   if (label_found_.empty() && label != nullptr) label_found_ = label_name;
   return row;
@@ -395,10 +399,20 @@ LabelledRow LabelledRowReader::of_chat(const json::object& object) const {
 LabelledRow LabelledRowReader::of_task(const json::object& object) {
   const json::object& data = object.at("data").get_object();
   auto [name, text] = find_field(data, options_.text_column, text_names(options_));
-  if (text == nullptr && data.size() == 1) text = &data.begin()->value();
+  if (text == nullptr && data.size() == 1 && options_.text_column == RowOptions().text_column) {
+    text = &data.begin()->value();
+  }
   if (text == nullptr) fail("data: " + no_field(data, options_.text_column));
   if (!text->is_string()) fail(fmt::format("data: field '{}' is not a string; only texts are classified", name));
-  const std::set<std::string> choices = choices_of(object.at("annotations").get_array(), options_.several_labels);
+  const json::array& annotations = object.at("annotations").get_array();
+  const bool asks = options_.label_column != RowOptions().label_column;  // for one question
+  const std::set<std::string> questions = questions_of(annotations);
+  if (asks && options_.needs_label && !questions.empty() && !questions.contains(options_.label_column)) {
+    fail(fmt::format("the task has no question '{}' with choices, but {}; name one with --label-column",
+                     options_.label_column, fmt::join(questions, ", ")));
+  }
+  const std::set<std::string> choices =
+      choices_of(annotations, options_.several_labels, asks ? options_.label_column : std::string());
   if (options_.several_labels) {
     return {.label = {},
             .text = std::string(text->get_string()),
@@ -409,6 +423,10 @@ LabelledRow LabelledRowReader::of_task(const json::object& object) {
   if (!options_.needs_label && choices.size() != 1)
     return {.label = {}, .text = std::string(text->get_string()), .source = {}};
   if (choices.empty()) fail("the task has no annotation with one choice; annotate it, or remove it");
+  if (choices.size() > 1 && !asks && questions.size() > 1) {
+    fail(fmt::format("the annotations answer the questions {}; name one with --label-column",
+                     fmt::join(questions, ", ")));
+  }
   if (choices.size() > 1) {
     fail(
         fmt::format("the annotations choose {} different labels; leave one, mark one as the ground truth, or train "

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <qing/nn/formats/safetensors.h>
+#include <qing/optim/classifier/replaced_options.h>
 #include <qing/serve/common/characters.h>
 #include <qing/serve/common/version.h>
 #include <qing/serve/runs/evaluation.h>
@@ -84,15 +87,20 @@ std::string training_section(const RunRecord& record, const optim::TrainResult& 
 }
 
 std::string reproduce_section(const RunRecord& record) {
+  Settings settings = record.settings;
+  // With --from the command refuses what the model decides.
+  if (!starting_point(record).empty()) {
+    std::erase_if(settings, [](const Setting& s) { return std::ranges::count(optim::kReplacedByModel, s.name) > 0; });
+  }
   return fmt::format(
       "```sh\nqing {} {}\n```\n\nThe same files, options and kind of CPU give the same weights to the bit, for any "
       "number of threads. This model was trained by qing {} with {} kernels.\n",
-      record.command, to_command_line(record.settings), kVersion, kernels::name_of(kernels::active_isa()));
+      record.command, to_command_line(settings), kVersion, kernels::name_of(kernels::active_isa()));
 }
 
 std::string starting_point(const RunRecord& record) {
   const std::vector<std::string>& given = values_of(record.settings, "from");
-  return given.empty() ? "" : fs::weakly_canonical(given.front()).filename().string();
+  return given.empty() || given.front().empty() ? "" : fs::weakly_canonical(given.front()).filename().string();
 }
 
 int64_t count_parameters(const fs::path& model) {

@@ -136,6 +136,22 @@ TEST(Gradients, AnOperationWithAWrongOrderIsDetected) {
   EXPECT_THROW(gradients(sum(y), {x}, {.create_graph = true}), AutogradError);
 }
 
+TEST(Gradients, AnInputThatWasNotRecordedIsAnErrorOfItsOperation) {
+  const Tensor x = leaf({3, 4});
+  const auto message = [&](const BackwardFunction& wrong) {
+    Tensor y = detach(x).clone();
+    record(OpName::custom("cube"), y, {x}, wrong);
+    try {
+      backward(sum(y));
+    } catch (const IndexError& error) { return std::string(error.what()); }
+    return std::string();
+  };
+  const std::string wanted = "cube: its backward asks for input 1, but 1 input was recorded; they count from 0";
+  EXPECT_EQ(message([](const Tensor& dy, GradSink& grad) { grad.add(1, dy); }), wanted);
+  EXPECT_EQ(message([](const Tensor&, GradSink& grad) { grad.target(1); }), wanted);
+  EXPECT_EQ(message([&](const Tensor&, GradSink& grad) { grad.input(1, Saved(x)); }), wanted);
+}
+
 TEST(Gradients, TheGraphIsFreedUnlessRetained) {
   const Tensor x = leaf({1, 2});
   const Tensor y = sum(x * x);

@@ -81,6 +81,39 @@ TEST(LabelledRows, ReadsTasksOfLabelStudio) {
                   "!8 the task has no annotation with one choice; annotate it, or remove it", "neutral|g [], \" }|9"}));
 }
 
+TEST(LabelledRows, ALabelColumnIsTheQuestionOfATask) {
+  const TempFolder folder;
+  const auto path = folder.write(
+      "tasks.json",
+      R"([{"data":{"body":"a"},"annotations":[{"result":[{"from_name":"mood","type":"choices","value":{"choices":["glad"]}},)"
+      R"({"from_name":"language","type":"choices","value":{"choices":["en"]}}]}]}])");
+  const auto label = [&](const RowOptions& options) { return LabelledRowReader(path, options).next()->label; };
+  EXPECT_EQ(label({.label_column = "mood"}), "glad");
+  EXPECT_EQ(label({.label_column = "language"}), "en");
+  const auto message = [&](const RowOptions& options) { return test::message_of<LineError>([&] { label(options); }); };
+  EXPECT_NE(message({}).find("answer the questions language, mood; name one with --label-column"), std::string::npos);
+  EXPECT_NE(message({.label_column = "none"}).find("no question 'none' with choices, but language, mood"),
+            std::string::npos);
+  EXPECT_NE(message({.label_column = "mood", .text_column = "none"}).find("none"), std::string::npos);
+  LabelledRowReader several(path, {.label_column = "mood", .several_labels = true});
+  EXPECT_EQ(several.next()->labels, std::vector<std::string>{"glad"});
+}
+
+TEST(LabelledRows, RowsToPredictMayHaveAnyLabel) {
+  const TempFolder folder;
+  LabelledRowReader reader(
+      folder.write("rows.jsonl",
+                   "{\"text\":\"a\",\"label\":[]}\n{\"text\":\"b\",\"label\":[\"x\",\"y\"]}\n"
+                   "{\"text\":\"c\",\"label\":[[0,1,\"ORG\"]]}\n{\"text\":\"d\",\"label\":[\"x\"]}\n"),
+      {.needs_label = false});
+  for (const char* text : {"a", "b", "c"}) {
+    const auto row = reader.next();
+    EXPECT_EQ(row->text, text);
+    EXPECT_EQ(row->label, "");
+  }
+  EXPECT_EQ(reader.next()->label, "x");
+}
+
 TEST(LabelledRows, ReadsDoccanoAndListsOfObjects) {
   const TempFolder folder;
   const auto lines = folder.write("all.jsonl",

@@ -183,6 +183,25 @@ TEST_F(ModuleTest, SummaryListsEveryModuleWithItsShapes) {
   }
 }
 
+// Two parts of one name, of which a saved model would hold only the first.
+class Twins : public Module {
+ public:
+  explicit Twins(Generator& rng) : first_(3, 2, rng), second_(3, 2, rng) {}
+  void visit(Visitor& visitor) override {
+    visitor.module("linear", first_);
+    visitor.module("linear", second_);
+  }
+  Linear first_, second_;
+};
+
+TEST(Module, TwoTensorsOfOneNameAreRefused) {
+  Generator rng(1);
+  Twins twins(rng);
+  const std::string wanted = "visit() gives two tensors the name linear.weight; give each part a name of its own";
+  EXPECT_NE(message_of<ValueError>([&] { twins.named_parameters(); }).find(wanted), std::string::npos);
+  EXPECT_NE(message_of<ValueError>([&] { twins.state_dict(); }).find(wanted), std::string::npos);
+}
+
 TEST(Containers, SequentialChainsItsParts) {
   Generator rng(1);
   Sequential model(Linear(4, 8, rng), ReLU(), Linear(8, 3, rng),

@@ -1,9 +1,11 @@
 """qing fine-tunes encoders of every family with tokenizers of every kind, and `transformers` loads what it saves."""
 
 import json
+import re
+import shlex
 
 import pytest
-from conftest import logits_of, same_bits, synthetic_rows, write_tsv
+from conftest import logits_of, same_bits, small_training, synthetic_rows, write_tsv
 from safetensors.torch import load_file
 
 torch = pytest.importorskip("torch")
@@ -224,3 +226,16 @@ def test_ngrams_beside_another_tokenizer(qing, base, data, tmp_path):
     assert json.loads((out / "config.json").read_text())["ngram_head"]
     again = fine_tune(qing, out, data, tmp_path / "again", "--lr", 1e-30, "--ngram-lr", 0, "--weight-decay", 0)
     assert (logits_of(qing, again, TEXTS[:8], tmp_path) - with_them).abs().max() < 1e-6
+
+
+def test_the_command_of_the_card_gives_the_same_weights(qing, tiny_data, tmp_path):
+    """It leaves out what the model of --from decides, because the command refuses these options."""
+    qing(*small_training(tiny_data, tmp_path / "first", "--max-steps", 2))
+    out = tmp_path / "second"
+    qing("train", "--data", tiny_data, "--from", tmp_path / "first", "--out", out, "--max-steps", 2, "--dev-share", 0)
+    before = (out / "model.safetensors").read_bytes()
+    card = (out / "README.md").read_text(encoding="utf-8")
+    command = shlex.split(re.search(r"^qing (train .*)$", card, re.MULTILINE)[1])
+    (out / "model.safetensors").unlink()
+    qing(*command, "--overwrite")
+    assert (out / "model.safetensors").read_bytes() == before

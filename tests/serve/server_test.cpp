@@ -90,7 +90,7 @@ TEST_F(ServeTest, RefusesUnacceptableFieldsByName) {
       {R"({"text":null})", "text:"},
       {R"({"texts":["a","b","c"]})", "limit of 2"},
       {R"({"texts":["a","123456789"]})", "texts[1]: 9 bytes exceed the limit of 8"},
-      {R"({"text":"poison"})", "texts:"},
+      {R"({"text":"poison"})", "text:"},
   };
   for (const auto& [body, why] : cases) {
     const RawResponse response = ask(post(body));
