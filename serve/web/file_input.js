@@ -80,17 +80,19 @@ async function readTable(fresh) {
     let text = new TextDecoder($('encoding').value).decode(bytes);
     if (!text.includes('\n')) text = text.replaceAll('\r', '\n');  // as old programs for the Mac end lines
     source.broken = text.includes('\ufffd');
+    const stated = kind === 'table' ? /^\ufeff?sep=(.)\r?\n/i.exec(text) : null;  // as Excel writes it
+    if (stated) text = text.slice(stated[0].length);
     if (kind === 'json') table = parseJson(text);
     else if (kind === 'lines' && $('separator').value === 'guess' && !hasTabs(text)) {
       guess.separator = null;
       rows = text.split(/\r\n|\n/).filter(line => line.trim()).map(line => [line]);
     } else {
-      guess.separator = kind === 'lines' ? '\t' : guessSeparator(text);
+      guess.separator = kind === 'lines' ? '\t' : stated ? stated[1] : guessSeparator(text);
       rows = parseRows(text, $('separator').value === 'guess' ? guess.separator : { tab: '\t' }[$('separator').value] || $('separator').value);
     }
   }
   if (rows) {
-    if (fresh) $('header').checked = guessHeader(rows);
+    if (fresh) $('header').checked = kind === 'lines' && !guess.separator ? rows.length > 0 && isName(rows[0][0]) : guessHeader(rows);
     table = tableOf(rows, $('header').checked && rows.length > 0);
   }
   const chosen = fresh ? '' : $('column').value;

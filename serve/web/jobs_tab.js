@@ -14,7 +14,7 @@ async function showJobs() {
   const { signal } = following;
   [files, jobs] = await Promise.all([listAll('v1/files'), listAll('v1/fine_tuning/jobs')]);
   await loadModels();
-  const usable = files.filter(file => file.purpose === 'fine-tune' && file.status !== 'error').map(file => [file.id, file.filename]);
+  const usable = files.filter(file => file.purpose === 'fine-tune').map(file => [file.id, file.filename]);
   fill($('job-training'), usable.map(([id, name]) => option(id, name)));
   fill($('job-validation'), [option('', ''), ...usable.map(([id, name]) => option(id, name))]);
   fill($('job-base'), [...models.filter(classifies).map(model => option(model.name, model.name)), option('scratch', t('scratch'))]);

@@ -9,6 +9,7 @@ async function showModels() {
 }
 async function promote() {
   const target = $('promote-to').value, evaluation = $('promote-data').value;
+  if (!evaluation && !confirm(t('sureUncompared')($('promote-from').value, target))) return;
   say(() => t('working'));
   const answer = await ask(`v1/admin/models/${target}/promote`, { from: $('promote-from').value, ...(evaluation && { rule: { evaluation } }) });
   say(() => answer.promoted ? t('promoted')(target, answer.version) : t('refused'));

@@ -13,6 +13,7 @@ function openTab(name) {
     $(`tab-${each}`).tabIndex = each === name ? 0 : -1;
     $(`panel-${each}`).hidden = each !== name;
   }
+  $(`tab-${name}`).scrollIntoView({ block: 'nearest', inline: 'nearest' });  // on a phone the row of tabs is wider than the page
   stopJobs();
   $('error').hidden = true;
   showTab();

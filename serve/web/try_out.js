@@ -67,7 +67,9 @@ async function loadModels() {
     const choices = usable.flatMap(({ name, version, served_versions: served = [] }) =>
       [name, ...served.filter(each => each !== version).map(each => `${name}/versions/${each}`)]);
     for (const { name, limits: own } of models) limits[name] = own;  // of models of all tasks
-    for (const choice of choices) { limits[choice] = modelOf(choice).limits; ngrams[choice] = modelOf(choice).ngrams; }
+    // Another version may have other limits, and n-grams where the one that answers has none.
+    const answering = choice => choice.includes('/') ? ask(`v1/models/${choice.split('/').map(encodeURIComponent).join('/')}`).catch(() => modelOf(choice)) : modelOf(choice);
+    for (const [i, own] of (await Promise.all(choices.map(answering))).entries()) { limits[choices[i]] = own.limits; ngrams[choices[i]] = own.ngrams; }
     fill($('model'), choices.map(choice => option(choice, choiceName(choice))));
     $('other-field').hidden = choices.length < 2;
     $('error').hidden = true;

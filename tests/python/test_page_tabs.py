@@ -2,7 +2,7 @@
 
 import browser as browsing
 import pytest
-from conftest import RunningServer, synthetic_rows
+from conftest import RunningServer, ask, synthetic_rows
 from job_tools import client_of, supervised, upload
 from test_web_page import chromium, screenshots  # noqa: F401 (fixtures)
 from walk_tools import StepClock
@@ -85,6 +85,11 @@ def test_from_data_to_a_promoted_model_and_back(chromium, endpoint, tiny_data, s
     open_tab(page, "models")
     page.wait("document.querySelectorAll('#models tbody tr').length === 2")
     page.wait("document.querySelector('#promote-data').options.length === 2")
+    page.run("window.confirm = message => { window.asked = message; return false; }")
+    page.click("#promote-send")
+    page.wait("window.asked !== undefined")
+    assert page.run("return window.asked") == f"Answer as emotion_analysis with {model}, without a comparison?"
+    assert ask(f"{endpoint}/v1/models/emotion_analysis")[2]["version"] == "1"
     page.run("document.querySelector('#promote-data').selectedIndex = 1")
     page.click("#promote-send")
     page.wait("document.querySelectorAll('#promotion tbody tr').length >= 1", seconds=60)
@@ -157,6 +162,23 @@ def test_the_curve_moves_within_a_second_of_the_step(chromium, serve, models_roo
     # a machine that is busy.
     assert late[0] > 0 and late[int(0.95 * (len(late) - 1))] < 1, figures
     assert page.console() == []
+
+
+def test_a_file_of_other_column_names_trains_when_they_are_given(chromium, serve, models_root, tmp_path):  # noqa: F811
+    """The service cannot count its rows, so the file is listed with an error until somebody names the columns."""
+    server = serve("--models", models_root, "--state", tmp_path / "state")
+    rows = "id,gold,review\n" + "".join(f"{i},{label},{text}\n" for i, (label, text) in enumerate(synthetic_rows(60)))
+    upload(client_of(server), rows.encode(), "unusual.csv")
+    page = chromium
+    open_fresh_tab(page, server.endpoint, "jobs", "#job-training")
+    assert texts_of(page, "#job-training option") == ["unusual.csv"]
+    page.run("document.getElementById('job-text-column').closest('details').open = true")
+    page.run("document.getElementById('job-epochs').value = ''")
+    page.type("#job-epochs", "1")
+    page.type("#job-text-column", "review")
+    page.type("#job-label-column", "gold")
+    page.click("#job-send")
+    page.wait("document.querySelector('#jobs .label') !== null && document.querySelector('#jobs .label').textContent === 'finished'", seconds=120)
 
 
 def test_arrow_keys_move_between_tabs(chromium, endpoint):  # noqa: F811

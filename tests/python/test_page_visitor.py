@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import browser as browsing
 import openpyxl
 import pytest
-from conftest import RunningServer, ask
+from conftest import ROOT, RunningServer, ask
 from test_web_page import TEXTS, analyse, analyse_file, choose, chromium, downloaded, saved, screenshots  # noqa: F401  the fixtures
 
 pytestmark = pytest.mark.skipif(
@@ -295,3 +295,25 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(visit, reviews):
     assert outline == "solid"
     page.run("document.getElementById('file').focus()")
     assert page.run("return document.activeElement.id") == "file"
+
+
+def test_the_open_tab_is_in_sight_on_a_phone(visit, endpoint):
+    page = visit("light", 390, 844, mobile=True)
+    page.open(endpoint + "/#usage")
+    page.wait("document.getElementById('tab-usage').getAttribute('aria-selected') === 'true'")
+    box = page.run("const box = document.getElementById('tab-usage').getBoundingClientRect(); return [box.left, box.right]")
+    assert 0 <= box[0] < box[1] <= 390, box
+
+
+def test_what_is_said_of_long_texts_is_true_of_the_version(chromium, models_root, qing, tmp_path):  # noqa: F811
+    """The version that answers has no n-grams, and the one beside it has."""
+    models = tmp_path / "models"
+    shutil.copytree(ROOT / "serve/models/emotion_analysis/1", models / "emotion_analysis/1")
+    shutil.copytree(models_root / "emotion_analysis/1", models / "emotion_analysis/2")
+    server = RunningServer(qing.binary, "--port", 0, "--models", models)
+    path = f"{server.endpoint}/v1/admin/aliases/old"
+    assert ask(path, {"model": "emotion_analysis", "version": 1}, method="PUT")[0] == 200
+    chromium.open(server.endpoint + "/")
+    chromium.wait("document.querySelector('#model option') !== null")
+    assert chromium.run("return ['emotion_analysis', 'emotion_analysis/versions/1'].map(choice => ngrams[choice])") == [False, True]
+    assert server.stop()[0] == 0
