@@ -58,6 +58,8 @@ What differs:
 - **Modules begin in evaluation mode and without gradients**: call `train()` and `set_requires_grad(true)` to train.
 - **Errors** are typed exceptions: `ShapeError`, `DTypeError`, `IndexError`, `ValueError`, `AutogradError`, `DataError` and
   `IoError`, all derived from `qing::Error`. Their text begins with the operation and says what to do.
+- **`x += y`** is `x = x + y`: x gets a new tensor, and the optimizer or a view that holds the old one does not see it. PyTorch
+  writes into x. `x.add_(y)` writes in place here too.
 - **In-place writes** are recorded as PyTorch records them: `y.mul_(2)`, `y[{0}].fill(0)` and `y.copy_from(x)` change the
   history of `y`, of its base and of every view of the base. A write to a leaf, to a view of a leaf, or to a view made under
   `NoGradGuard` is refused with an `AutogradError`. So is a backward that needs an overwritten value. `no_grad()` is

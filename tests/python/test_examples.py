@@ -20,8 +20,9 @@ def run(line, folder):
 
 def shown_commands():
     """Returns [(command, what the page shows below it)] in their order."""
-    blocks = re.findall(r"^```\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    shown = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", "".join(blocks), re.MULTILINE)
+    blocks = re.findall(r"^```(.*?)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    programs = "".join(block for language, block in blocks if not language)
+    shown = re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", programs, re.MULTILINE)
     assert len(shown) >= 9
     return shown
 

@@ -156,6 +156,15 @@ def test_the_one_header_needs_only_what_is_installed(static_prefix, tmp_path):
     assert run(tmp_path / "use").strip() in README_PROGRAM
 
 
+def test_the_project_of_the_page_for_learners_builds(static_prefix, tmp_path):
+    page = (ROOT / "docs/learn.md").read_text(encoding="utf-8")
+    (tmp_path / "CMakeLists.txt").write_text(re.search(r"^```cmake\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[1])
+    (tmp_path / "main.cpp").write_text(README_PROGRAM, encoding="utf-8")
+    run("cmake", "-S", tmp_path, "-B", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={static_prefix}", "-DCMAKE_BUILD_TYPE=Release")
+    run("cmake", "--build", tmp_path / "build")
+    assert run(tmp_path / "build/mine").strip() in README_PROGRAM
+
+
 # Preprocessed bytes, since times depend on the machine: g++ 12 parses about 2 MB a second on a Xeon of 2.7 GHz.
 LARGEST_HEADER = 3_200_000
 # Of the server's own parts, which programs that embed it do not include: they hold Boost's sockets, parsers and JSON.

@@ -52,7 +52,7 @@ def test_pairs_that_are_too_long_are_reported(qing, pairs, tmp_path):
     command = ["train", "--task", "translation", "--data", tmp_path / "data.tsv", *SMALL, "--max-length", 32, "--epochs", 1]
     result = qing(*command, "--dev", tmp_path / "dev.tsv", "--out", tmp_path / "m", "--json")
     assert "1 of 5 pairs were left out, because a text has more than 32 tokens" in result.stderr
-    assert json.loads(result.stdout)["dev"][0]["too_long"] == 1 and "1 pairs too long for the loss" in result.stderr
+    assert json.loads(result.stdout)["dev"][0]["too_long"] == 1 and "1 pair too long for the loss" in result.stderr
     result = qing(*command, "--dev", tmp_path / "none.tsv", "--out", tmp_path / "n", check=False)
     assert result.returncode == 1
     assert "none.tsv en-zh: all 1 pairs have a text of more than 32 tokens" in result.stderr, result.stderr
