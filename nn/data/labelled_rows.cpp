@@ -52,10 +52,7 @@ TableOptions table_options(const RowOptions& options) {
   }
   std::vector<std::string> given = options.label_columns;
   given.insert(given.end(), {options.text_column, options.label_column});
-  for (std::string& name : given) {
-    std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
-    table.known_columns.push_back(std::move(name));
-  }
+  for (const std::string& name : given) table.known_columns.push_back(lowered(name));
   return table;
 }
 
@@ -406,13 +403,16 @@ LabelledRow LabelledRowReader::of_task(const json::object& object) {
   if (!text->is_string()) fail(fmt::format("data: field '{}' is not a string; only texts are classified", name));
   const json::array& annotations = object.at("annotations").get_array();
   const bool asks = options_.label_column != RowOptions().label_column;  // for one question
-  const std::set<std::string> questions = questions_of(annotations);
-  if (asks && options_.needs_label && !questions.empty() && !questions.contains(options_.label_column)) {
-    fail(fmt::format("the task has no question '{}' with choices, but {}; name one with --label-column",
-                     options_.label_column, fmt::join(questions, ", ")));
-  }
   const std::set<std::string> choices =
       choices_of(annotations, options_.several_labels, asks ? options_.label_column : std::string());
+  // Only a row without one label needs its questions, for the message.
+  if (choices.empty() && asks && options_.needs_label) {
+    const std::set<std::string> questions = questions_of(annotations);
+    if (!questions.empty() && !questions.contains(options_.label_column)) {
+      fail(fmt::format("the task has no question '{}' with choices, but {}; name one with --label-column",
+                       options_.label_column, fmt::join(questions, ", ")));
+    }
+  }
   if (options_.several_labels) {
     return {.label = {},
             .text = std::string(text->get_string()),
@@ -423,11 +423,12 @@ LabelledRow LabelledRowReader::of_task(const json::object& object) {
   if (!options_.needs_label && choices.size() != 1)
     return {.label = {}, .text = std::string(text->get_string()), .source = {}};
   if (choices.empty()) fail("the task has no annotation with one choice; annotate it, or remove it");
-  if (choices.size() > 1 && !asks && questions.size() > 1) {
-    fail(fmt::format("the annotations answer the questions {}; name one with --label-column",
-                     fmt::join(questions, ", ")));
-  }
   if (choices.size() > 1) {
+    const std::set<std::string> questions = questions_of(annotations);
+    if (!asks && questions.size() > 1) {
+      fail(fmt::format("the annotations answer the questions {}; name one with --label-column",
+                       fmt::join(questions, ", ")));
+    }
     fail(
         fmt::format("the annotations choose {} different labels; leave one, mark one as the ground truth, or train "
                     "with --multi-label 1",

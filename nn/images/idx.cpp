@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/nn/images/idx_detail.h>
 #include <qing/nn/images/image_data.h>
 #include <qing/tensor/errors.h>
@@ -153,8 +154,7 @@ std::vector<int64_t> read_label_numbers(const fs::path& path) {
 }
 
 bool is_image_array(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  const std::string extension = lowered(path.extension().string());
   return extension == ".npy" || is_idx(path);
 }
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <utility>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/nn/data/labelled_rows.h>
 #include <qing/nn/images/idx_detail.h>
 #include <qing/tensor/files.h>
@@ -30,8 +31,7 @@ struct Listed {
 };
 
 bool is_picture(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  const std::string extension = lowered(path.extension().string());
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg";
 }
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/serve/common/characters.h>
 #include <qing/serve/common/sha256.h>
 #include <qing/serve/jobs/cluster_wishes.h>
@@ -186,9 +187,7 @@ KubernetesTask kubernetes_task(const TrainingJob& job, const WorkerLimits& limit
 }
 
 std::string object_name(std::string_view job) {
-  std::string name = cleaned(job, kMostOfId, "-");
-  std::ranges::transform(name, name.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const std::string name = nn::lowered(cleaned(job, kMostOfId, "-"));
   return fmt::format("qing-{}{}{}", name, name.empty() ? "" : "-", sha256_of_bytes(job).substr(0, kHash));
 }
 

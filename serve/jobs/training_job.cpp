@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/serve/common/characters.h>
 #include <qing/serve/runs/run_record.h>
 #include <qing/tensor/errors.h>
@@ -70,9 +71,7 @@ bool JobFolder::has_model() const {
 
 std::string model_name(std::string_view base, std::string_view suffix, std::string_view id) {
   constexpr size_t kPart = 8, kSuffix = 64, kBase = 128 - kPart - kSuffix - 5;
-  std::string part(id.substr(id.size() - std::min(id.size(), kPart)));
-  std::ranges::transform(part, part.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const std::string part = nn::lowered(id.substr(id.size() - std::min(id.size(), kPart)));
   return fmt::format("ft-{}{}{}-{}", in_name(base, kBase), suffix.empty() ? "" : "-", in_name(suffix, kSuffix), part);
 }
 

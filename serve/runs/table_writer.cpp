@@ -18,6 +18,7 @@
 #include <system_error>
 #include <utility>
 
+#include <qing/nn/data/blanks.h>
 #include <qing/nn/data/record_reader.h>
 #include <qing/nn/utf8.h>
 #include <qing/serve/common/json_writer.h>
@@ -71,8 +72,7 @@ std::string escaped_cell(std::string text) {
 }  // namespace
 
 OutputFormat output_format_of(const std::filesystem::path& path) {
-  std::string suffix = path.extension().string();
-  std::ranges::transform(suffix, suffix.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  const std::string suffix = nn::lowered(path.extension().string());
   if (suffix == ".csv") return OutputFormat::csv;
   if (suffix == ".tsv") return OutputFormat::tsv;
   if (suffix == ".jsonl") return OutputFormat::jsonl;

@@ -15,7 +15,8 @@ function labelsInOrder({ choice, prediction }) {
   return known.length === own.length && known.every(label => own.includes(label)) ? known : own;
 }
 const explains = choice => Boolean(modelOf(choice)?.explains);
-const pathOf = choice => `v1/models/${choice.split('/').map(encodeURIComponent).join('/')}/predict`;
+const addressOf = choice => `v1/models/${choice.split('/').map(encodeURIComponent).join('/')}`;
+const pathOf = choice => `${addressOf(choice)}/predict`;
 let lastExchange = null;  // the path, the body and the answer of the last request for predictions
 async function predict(choice, texts, explain, signal) {
   const path = pathOf(choice), body = explain ? { texts, explain } : { texts };
@@ -68,7 +69,7 @@ async function loadModels() {
       [name, ...served.filter(each => each !== version).map(each => `${name}/versions/${each}`)]);
     for (const { name, limits: own } of models) limits[name] = own;  // of models of all tasks
     // Another version may have other limits, and n-grams where the one that answers has none.
-    const answering = choice => choice.includes('/') ? ask(`v1/models/${choice.split('/').map(encodeURIComponent).join('/')}`).catch(() => modelOf(choice)) : modelOf(choice);
+    const answering = choice => choice.includes('/') ? ask(addressOf(choice)).catch(() => modelOf(choice)) : modelOf(choice);
     for (const [i, own] of (await Promise.all(choices.map(answering))).entries()) { limits[choices[i]] = own.limits; ngrams[choices[i]] = own.ngrams; }
     fill($('model'), choices.map(choice => option(choice, choiceName(choice))));
     $('other-field').hidden = choices.length < 2;

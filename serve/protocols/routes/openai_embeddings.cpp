@@ -66,9 +66,7 @@ void run(Service& service, const Model* named, std::string_view path_name, const
   check_members(object, "", {"model", "input", "encoding_format"});
   const json::value* name = member(object, "model");
   const json::value* input = member(object, "input");
-  if ((named == nullptr || name != nullptr) && (name == nullptr || !name->is_string())) {
-    refuse_field("model: must be a string");
-  }
+  if (name == nullptr ? named == nullptr : !name->is_string()) refuse_field("model: must be a string");
   if (named != nullptr && name != nullptr && std::string_view(name->get_string()) != path_name) {
     refuse_field("model: is another one than the path names; leave it out");
   }
