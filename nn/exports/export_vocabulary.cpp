@@ -40,8 +40,9 @@ std::string utf8_of(char32_t c) {
 std::set<char32_t> alphabet_of(const Tokenizer& tokenizer) {
   std::set<char32_t> alphabet;
   for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
-    if (is_special(tokenizer.token(id)) || find_invalid_utf8(tokenizer.token(id))) continue;
-    const std::string_view text = text_of(tokenizer.token(id));
+    const std::string token = tokenizer.token(id);
+    if (is_special(token) || find_invalid_utf8(token)) continue;
+    const std::string_view text = text_of(token);
     for (size_t at = 0; at < text.size();) alphabet.insert(*decode_utf8(text, at));
   }
   return alphabet;

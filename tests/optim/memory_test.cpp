@@ -10,14 +10,12 @@
 #include <qing/tensor/allocator.h>
 #include <qing/tensor/random.h>
 
+#include "sanitized.h"
+
 namespace qing {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
+using test::kSanitized;
 
 int64_t resident_bytes() {
   std::ifstream statm("/proc/self/statm");

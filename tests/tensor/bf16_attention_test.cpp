@@ -113,7 +113,9 @@ TEST_F(Bf16Attention, BitsDependOnTheSequenceAloneForAnyNumberOfThreads) {
     for (size_t first = 0; first + 1 < b.queries.size(); ++first) {
       for (const size_t end : {first + 1, b.queries.size() - 1}) {
         const auto got = b.run(first, end);
-        EXPECT_EQ(std::memcmp(got.data(), want.data() + b.queries[first] * (b.width() + 2), got.size() * 2), 0)
+        const BFloat16* const alone = want.data() + b.queries[first] * (b.width() + 2);
+        // An empty sequence has a null pointer, which memcmp does not take.
+        EXPECT_TRUE(got.empty() || std::memcmp(got.data(), alone, got.size() * 2) == 0)
             << threads << " threads, sequences " << first << " to " << end;
       }
     }
