@@ -1,6 +1,6 @@
 // Predictions for a whole table: progress, a summary by label, a filter, explanations of chosen rows, downloads.
 const SHOWN_ROWS = 50, AT_ONCE = 3;
-let batch = null;  // the last run: model, other, items, column, head, name
+let batch = null;  // the last run: model, other, items, title of the texts, head, name
 let stop = null;
 let view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
 redraws.push(() => { if (batch) showBatch(); });
@@ -19,7 +19,7 @@ async function runFile() {
   const items = table.rows.map((row, i) => ({ number: i + 1, row, text: row[column] ?? '', prediction: null, chosen: false }));
   for (const item of items) item.empty = !item.text.trim();  // empty cells are not sent and stay empty
   const wanted = items.filter(item => !item.empty), queue = parts([model, other].filter(Boolean), wanted, item => item.text, false);
-  batch = { model, other, sides: other ? ['prediction', 'other'] : ['prediction'], items, column, head: table.head, name: source.name.replace(/\.[^.]*$/, ''), separator: separatorOf(source), part: true, hasNgrams: ngrams[model] };
+  batch = { model, other, sides: other ? ['prediction', 'other'] : ['prediction'], items, title: columnNames()[column], head: table.head, name: source.name.replace(/\.[^.]*$/, ''), separator: separatorOf(source), part: true, hasNgrams: ngrams[model] };
   view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
   $('filter').value = '';
   $('cancel').hidden = false;
@@ -121,7 +121,7 @@ function showBatch() {
   const found = shownItems(), lines = found.slice(0, view.rows).map(rowOf);
   summary();
   const head = make('thead');
-  head.append(row('th', [make('span', 'unseen', t('choose')), '#', batch.head[batch.column],
+  head.append(row('th', [make('span', 'unseen', t('choose')), '#', batch.title,
     ...batch.sides.flatMap(side => {
       const name = batch.other && choiceName(side === 'other' ? batch.other : batch.model);
       return givesNumbers(side) ? [name || t('number')] : [name || t('label'), t('score')];

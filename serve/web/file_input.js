@@ -1,5 +1,5 @@
 // A file that the user chose: what it holds, how it is read, and a look at its first rows.
-const FILE_KINDS = { csv: 'table', tsv: 'table', tab: 'table', txt: 'lines', jsonl: 'json', ndjson: 'json', json: 'json', xlsx: 'book', xlsm: 'book' };
+const FILE_KINDS = { csv: 'table', tsv: 'table', tab: 'table', txt: 'lines', ft: 'lines', fasttext: 'lines', jsonl: 'json', ndjson: 'json', json: 'json', xlsx: 'book', xlsm: 'book' };
 const PREVIEWED = 5;
 // The files that qing refuses by name (docs/tables.md): their suffixes, their first bytes, the word for what they are and for the
 // way out.
@@ -17,12 +17,14 @@ function refuseForeign(name, bytes) {
   if (found) throw new Error(t('foreign')(t('formats')[found[2]] ?? found[2], t('remedies')[found[3]]));
 }
 let source = null;  // the chosen file: name, kind, bytes or sheets
-let table = null;   // what is read from it: head, rows, uneven, wrong
-redraws.push(() => { if (source) showSource(); });
+let table = null;   // what is read from it: head, rows, uneven, wrong, of JSON also chats and texts
+redraws.push(() => { if (source) { nameColumns(); showSource(); } });
 
 const kindOf = (name, bytes) => {
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) return 'book';
-  const kind = FILE_KINDS[suffixOf(name)];
+  const kind = FILE_KINDS[suffixOf(name)], start = name.includes('.') ? '' : new TextDecoder().decode(bytes.subarray(0, 4096)).trimStart();
+  if (/^[[{]/.test(start)) return 'json';
+  if (start.startsWith(FASTTEXT_LABEL)) return 'lines';
   return kind && kind !== 'book' ? kind : 'table';
 };
 // Whether a file of lines is a table, as Excel writes "Unicode text": each row has the same tabs.
@@ -82,8 +84,12 @@ async function readTable(fresh) {
     source.broken = text.includes('\ufffd');
     const stated = kind === 'table' ? /^\ufeff?sep=(.)\r?\n/i.exec(text) : null;  // as Excel writes it
     if (stated) text = text.slice(stated[0].length);
+    guess.labelled = kind === 'lines' && $('separator').value === 'guess' && isFastText(source.name, text);
     if (kind === 'json') table = parseJson(text);
-    else if (kind === 'lines' && $('separator').value === 'guess' && !hasTabs(text)) {
+    else if (guess.labelled) {
+      guess.separator = null;
+      table = parseFastText(text);
+    } else if (kind === 'lines' && $('separator').value === 'guess' && !hasTabs(text)) {
       guess.separator = null;
       rows = text.split(/\r\n|\n/).filter(line => line.trim()).map(line => [line]);
     } else {
@@ -96,33 +102,42 @@ async function readTable(fresh) {
     table = tableOf(rows, $('header').checked && rows.length > 0);
   }
   const chosen = fresh ? '' : $('column').value;
-  fill($('column'), table.head.map((name, i) => option(i, name)));
-  $('column').value = chosen !== '' && Number(chosen) < table.head.length ? chosen : guessColumn(table);
+  const names = nameColumns();
+  $('column').value = chosen !== '' && Number(chosen) < names.length ? chosen : guessColumn(table);
   showSource();
 }
+// The columns that texts can be in: those of the table, and the texts of its chats.
+const columnNames = () => table.chats ? [...table.head, t('userMessage')] : table.head;
+function nameColumns() {
+  const names = columnNames();
+  fill($('column'), names.map((name, i) => option(i, name)));
+  return names;
+}
 function showSource() {
-  const { kind, guess, broken } = source, { head, rows, uneven, wrong } = table;
+  const { kind, guess, broken } = source, { rows, uneven, wrong, chats } = table, names = columnNames();
   const column = Number($('column').value), empty = rows.filter(row => !(row[column] ?? '').trim()).length;
   $('file-name').textContent = source.name;
   $('file-name').hidden = false;
   $('table-options').hidden = false;
   $('run-row').hidden = false;
   for (const [id, shown] of [['sheet', kind === 'book' && source.sheets.length > 1], ['encoding', kind !== 'book'], ['separator', kind === 'table' || kind === 'lines'],
-    ['header', kind !== 'json'], ['column', head.length > 1]]) $(`${id}-field`).hidden = !shown;
-  const names = { ',': t('comma'), ';': t('semicolon'), '\t': t('tabSign'), '|': t('bar') };
-  $('separator').options[0].textContent = t('guessed')(names[guess.separator] || t('oneEachLine'));
+    ['header', kind !== 'json' && !guess.labelled], ['column', names.length > 1]]) $(`${id}-field`).hidden = !shown;
+  const signs = { ',': t('comma'), ';': t('semicolon'), '\t': t('tabSign'), '|': t('bar') };
+  $('separator').options[0].textContent = t('guessed')(signs[guess.separator] || t(guess.labelled ? 'labelledLines' : 'oneEachLine'));
   for (const each of $('encoding').options) each.textContent = each.value === guess.encoding ? t('guessed')(each.value.toUpperCase()) : each.value.toUpperCase();
   const notes = [rows.length ? t('rows')(rows.length) : t('noRows')];
   if (empty) notes.push(t('emptyCells')(empty));
   if (uneven) notes.push(t('uneven')(uneven));
-  if (wrong.length) notes.push(t('notObjects')(wrong.length, wrong.slice(0, 5).join(', ')));
+  if (wrong.length) notes.push(t(guess.labelled ? 'labelBehind' : 'notObjects')(wrong.length, wrong.slice(0, 5).join(', ')));
   if (broken) notes.push(t('broken'));
   $('batch-status').textContent = notes.join(' · ');
   $('batch-status').classList.toggle('problem', Boolean(uneven || wrong.length || broken));
   $('run').disabled = rows.length === empty;
   const cut = cell => cell.length > 120 ? `${cell.slice(0, 120)}…` : cell;
-  const made = grid(head.map((name, i) => make('span', i === column ? 'chosen' : '', name)),
-    rows.slice(0, PREVIEWED).map(row => head.map((_, i) => make('span', i === column ? 'chosen' : '', cut(row[i] ?? '')))));
+  const order = [...names.keys()];
+  if (chats) order.unshift(order.pop());  // before the messages, which are long
+  const made = grid(order.map(i => make('span', i === column ? 'chosen' : '', names[i])),
+    rows.slice(0, PREVIEWED).map(row => order.map(i => make('span', i === column ? 'chosen' : '', cut(row[i] ?? '')))));
   made.prepend(make('caption', '', t('preview')(Math.min(PREVIEWED, rows.length))));
   $('preview').replaceChildren(made);
   $('preview').hidden = rows.length === 0;

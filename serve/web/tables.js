@@ -1,7 +1,8 @@
-// Reads tables from files as they come: CSV by any separator, JSON, JSONL and lines, in the encodings of spreadsheets.
+// Reads tables from files as they come: CSV by any separator and lines, in the encodings of spreadsheets.
 const ENCODINGS = ['utf-8', 'utf-16le', 'utf-16be', 'gb18030', 'windows-1252', 'windows-1251', 'big5', 'shift_jis', 'euc-kr'];
 const SEPARATORS = [',', ';', '\t', '|'];
-const TEXT_NAMES = ['text', 'texts', 'content', 'review', 'sentence', 'comment', 'message', 'body', 'tweet', '文本', '内容', '评论', '正文', '句子'];
+// The first of these that a table has names its texts, as for the commands (docs/tables.md); the last two are the page's own.
+const TEXT_NAMES = ['text', 'sentence', 'content', 'review', 'comment', 'comment_text', 'message', 'tweet', 'body', '文本', '内容', '评论', '句子', 'texts', '正文'];
 const OTHER_NAMES = ['label', 'labels', 'id', 'score', 'stars', 'rating', 'date', 'category', 'class', 'sentiment', 'emotion', '标签', '编号'];
 
 // How many bytes above 127 stand in pairs that GB 2312 has for its common characters and signs, and how many there are.
@@ -98,11 +99,15 @@ function guessHeader(rows) {
   if (first.some((cell, i) => rest.some(row => row[i] === cell))) return false;
   return first.length > 1 || !/\s/.test(first[0].trim()) && rest.some(([cell]) => /\s/.test(cell.trim()) || cell.length > 2 * first[0].length);
 }
-// The column of a usual name, or else the one with the longest cells.
-function guessColumn({ head, rows }) {
-  const named = head.findIndex(name => TEXT_NAMES.includes(name.trim().toLowerCase()));
-  if (named !== -1) return named;
-  const lengths = head.map((_, i) => rows.slice(0, 50).reduce((sum, row) => sum + (row[i] ?? '').length, 0));
+// The column of a usual name: as it stands, in the object `data`, or in any other object. Else the one with the longest texts.
+function guessColumn({ head, rows, chats, texts }) {
+  if (chats) return head.length;
+  const names = head.map(name => name.trim().toLowerCase());
+  for (const own of [name => name, name => name.replace(/^data\./, ''), name => name.split('.').at(-1)]) {
+    const found = TEXT_NAMES.map(usual => names.findIndex(name => own(name) === usual)).find(at => at !== -1);
+    if (found !== undefined) return found;
+  }
+  const lengths = head.map((_, i) => texts && !texts.has(i) ? -1 : rows.slice(0, 50).reduce((sum, row) => sum + (row[i] ?? '').length, 0));
   return Math.max(0, lengths.indexOf(Math.max(...lengths)));
 }
 // A table of rows. Rows of another width are counted; longer ones widen the table.
@@ -111,30 +116,6 @@ function tableOf(rows, header) {
   const head = Array.from({ length: width }, (_, i) => (header && rows[0][i]) || `${t('column')} ${i + 1}`);
   const body = header ? rows.slice(1) : rows, usual = header ? rows[0].length : rows[0]?.length;
   return { head, rows: body, uneven: body.filter(row => row.length !== usual).length, wrong: [] };
-}
-// Objects of a JSON array or of lines. What is no object is listed by its number and skipped.
-function tableOfJson(values) {
-  const wrong = [], objects = [], names = new Set();
-  values.forEach(({ value, line }) => {
-    const object = typeof value === 'string' ? { text: value } : value;
-    if (object === null || typeof object !== 'object' || Array.isArray(object)) { wrong.push(line); return; }
-    objects.push(object);
-    Object.keys(object).forEach(name => names.add(name));
-  });
-  const head = [...names], cell = value => value === undefined || value === null ? '' : typeof value === 'string' ? value : JSON.stringify(value);
-  return { head, rows: objects.map(object => head.map(name => cell(object[name]))), uneven: 0, wrong };
-}
-// Numbers that lose digits as doubles, such as long ids, stay as they are written.
-const exact = (_, value, context) => typeof value === 'number' && context?.source && String(value) !== context.source && !Number.isSafeInteger(value) ? context.source : value;
-function parseJson(text) {
-  try {
-    const value = JSON.parse(text, exact);
-    if (Array.isArray(value)) return tableOfJson(value.map((each, i) => ({ value: each, line: i + 1 })));
-  } catch { /* it has a value on each line */ }
-  return tableOfJson(text.split(/\r\n|\n/).flatMap((line, i) => {
-    if (!line.trim()) return [];
-    try { return [{ value: JSON.parse(line, exact), line: i + 1 }]; } catch { return [{ value: null, line: i + 1 }]; }
-  }));
 }
 const csvCell = cell => /[",;|\t\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 const csvLine = (row, separator = ',') => row.map(csvCell).join(separator);
