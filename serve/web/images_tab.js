@@ -1,6 +1,6 @@
 // Pictures: files or a drawing, their labels, and what the labels rest on.
 const MOST_PICTURES = 64, EXPLAINED_PICTURES = 4;  // the pictures of a request that explains them, so that their number moves
-let pictures = [];  // {name, blob, answer, card}: the card shows the answer, and is made when it is drawn first
+let pictures = [];  // {name, blob, answer, problem, card}: the card shows the answer or the problem, and is made when it is drawn first
 redraws.push(() => { pictures.forEach(each => { each.card = null; }); drawPictures(); });
 
 async function showImages() {
@@ -24,28 +24,36 @@ async function takePictures(files) {
 }
 async function classifyPictures() {
   const model = $('image-model').value, explain = $('image-explain').checked, asked = pictures;
-  for (const each of asked) each.answer = each.card = null;  // of another model
+  for (const each of asked) each.answer = each.problem = each.card = null;  // of another model
   drawPictures();
   const most = explain ? Math.min(EXPLAINED_PICTURES, limits[model]?.explained_texts || 1) : MOST_PICTURES, bytes = (limits[model]?.body_bytes || 1 << 20) - 1024 * MOST_PICTURES;
   await counted('image-send', asked.length, 'picturesOf', async (signal, count) => {
     for (const part of inParts(asked, most, bytes, ({ blob }) => blob.size)) {
       await classifyPart(model, part, explain, signal);
-      count(asked.filter(({ answer }) => answer).length);
+      count(asked.filter(({ answer, problem }) => answer || problem).length);
       drawPictures();
     }
   });
-  say(() => t('picturesDone')(asked.length));
+  const refused = asked.filter(({ problem }) => problem).length;
+  say(() => t('picturesDone')(asked.length - refused) + (refused ? ` · ${t('picturesRefused')(refused)}` : ''));
+  bring('image-results-title');
 }
+// The service refuses a request for its first damaged picture, by the picture's place. The others are sent again without it.
 async function classifyPart(model, part, explain, signal) {
-  const body = new FormData();
-  for (const { name, blob } of part) body.append('images', blob, name);
-  body.append('explain', String(explain));
-  try {
-    const { predictions } = await jsonOf(await request(`v1/models/${encodeURIComponent(model)}/predict`, { body, signal }));
-    part.forEach((each, i) => { Object.assign(each, { answer: predictions[i], card: null }); });
-  } catch (error) {  // the service counts the pictures of a request
-    const [, place, remark] = error.message.match(/^images\[(\d+)\]: (.+)$/s) || [];
-    throw place === undefined ? error : new Error(`${part[place].name}: ${remark}`);
+  for (let rest = part; rest.length;) {
+    const body = new FormData();
+    for (const { name, blob } of rest) body.append('images', blob, name);
+    body.append('explain', String(explain));
+    try {
+      const { predictions } = await jsonOf(await request(`v1/models/${encodeURIComponent(model)}/predict`, { body, signal }));
+      rest.forEach((each, i) => { Object.assign(each, { answer: predictions[i], card: null }); });
+      return;
+    } catch (error) {
+      const [, place, remark] = error.message.match(/^images\[(\d+)\]: (.+)$/s) || [], damaged = rest[place];
+      if (!damaged) throw error;
+      Object.assign(damaged, { problem: remark, card: null });
+      rest = rest.filter(each => each !== damaged);
+    }
   }
 }
 // The policy of the page allows no addresses of pictures, so they are painted.
@@ -56,15 +64,16 @@ function painted(blob, name) {
   createImageBitmap(blob).then(image => {
     [canvas.width, canvas.height] = [image.width, image.height];
     canvas.getContext('2d').drawImage(image, 0, 0);
-  }).catch(() => { canvas.hidden = true; });
+  }).catch(() => { canvas.replaceWith(make('span', 'picture broken', '✕')); });
   return canvas;
 }
 const blobOf = base64 => new Blob([Uint8Array.from(atob(base64), c => c.charCodeAt(0))], { type: 'image/png' });
-function pictureCard({ name, blob, answer }) {
+function pictureCard({ name, blob, answer, problem }) {
   const made = make('article', 'pictured'), text = make('div', 'picture-said');
   made.append(painted(blob, name));
   if (answer?.explanation) made.append(painted(blobOf(answer.explanation.overlay), t('overlay')));
   text.append(make('p', 'hint', name));
+  if (problem) text.append(make('p', 'problem', problem));
   if (answer) {
     const best = Object.entries(answer.scores).sort((a, b) => b[1] - a[1]).slice(0, 5);
     text.append(make('p', 'picture-label', answer.label), scoreBars(best.map(([label, score]) => ({ label, score, colour: 'tone-0' }))));
@@ -75,6 +84,7 @@ function pictureCard({ name, blob, answer }) {
 function drawPictures() {
   $('image-send').disabled = !$('image-model').value || !pictures.length;
   $('image-results').replaceChildren(...pictures.map(each => each.card ??= pictureCard(each)));
+  $('image-nothing').hidden = pictures.length > 0;
   $('image-legend').hidden = !pictures.some(({ answer }) => answer?.explanation);
 }
 

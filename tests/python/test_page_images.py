@@ -64,14 +64,33 @@ def test_a_drawing_gets_a_label(chromium, endpoint):  # noqa: F811
     assert page.text(".picture-label") == "left"
 
 
-def test_a_broken_picture_is_told(chromium, endpoint, tmp_path):  # noqa: F811
+def test_a_damaged_picture_does_not_refuse_the_others(chromium, endpoint, tmp_path, screenshots):  # noqa: F811
     page = chromium
+    page.resize(1200, 900)
     open_images(page, endpoint)
-    (tmp_path / "broken.png").write_bytes(png(squares(1, 1)[0][0])[:40])
-    page.type("#image-files", str(tmp_path / "broken.png"))
+    images, labels = squares(3, 4)
+    damaged = png(images[0])[:40]
+    files = [("first.png", damaged), ("0.png", png(images[0])), ("1.png", png(images[1])), ("middle.png", damaged), ("2.png", png(images[2]))]
+    drop(page, *files)
+    page.wait("document.querySelectorAll('.pictured').length === 5")
+    page.run("window.posts = []; const before = fetch; window.fetch = (url, options) => { if (options.body) posts.push(options.body.getAll('images').map(e => e.name)); return before(url, options); }")
     page.click("#image-send")
-    page.wait("!document.getElementById('error').hidden")
-    assert page.text("#error").startswith("broken.png: the PNG is damaged") and page.text("#status") == ""
+    page.wait("document.getElementById('status').textContent === '3 pictures classified · 2 pictures refused: see below'")
+    shown = page.run("return [...document.querySelectorAll('.pictured')].map(e => [...e.querySelectorAll('.hint, .picture-label, .problem')].map(each => each.textContent))")
+    assert [each[0] for each in shown] == [name for name, _ in files]
+    assert [shown[i][1] for i in (1, 2, 4)] == [LABELS[label] for label in labels]
+    assert all(shown[i][1].startswith("the PNG is damaged") for i in (0, 3))
+    assert page.run("return posts") == [[name for name, _ in files], ["0.png", "1.png", "middle.png", "2.png"], ["0.png", "1.png", "2.png"]]
+    assert page.run("return document.getElementById('error').hidden")
+    page.screenshot(screenshots / "images_damaged.png")
+    page.resize(360, 740, mobile=True)
+    assert page.run("return document.documentElement.scrollWidth") <= 360
+    page.screenshot(screenshots / "phone_images_damaged.png")
+    page.resize(1200, 900)
+    drop(page, files[0])
+    page.wait("document.querySelectorAll('.pictured').length === 1")
+    page.click("#image-send")
+    page.wait("document.getElementById('status').textContent === '0 pictures classified · 1 picture refused: see below'")
 
 
 def test_a_fast_stroke_is_a_line(chromium, endpoint):  # noqa: F811
