@@ -54,6 +54,9 @@ function refusalOf(message) {
   const [, field, remark] = message.match(/^([a-z_]+): (.+)$/s) || [], error = new Error(message);
   return Object.assign(error, { field, remark: remark ?? message });
 }
+// An error that may pass by itself: the server cannot be reached, starts, stops or has too much to do.
+const passing = error => Object.assign(error, { passes: true });
+const PASSING_STATUSES = [429, 502, 503, 504];
 // Sends a request and repeats it if the server asks to wait a moment. `body` is JSON or FormData.
 async function request(path, { method, body, signal, accept } = {}) {
   const form = body instanceof FormData, headers = body && !form ? { 'Content-Type': 'application/json' } : {};
@@ -65,7 +68,7 @@ async function request(path, { method, body, signal, accept } = {}) {
       response = await fetch(ROOT + path, {
         method: method || (body ? 'POST' : 'GET'), headers, signal, body: body && (form ? body : JSON.stringify(body)),
       });
-    } catch (error) { throw error.name === 'AbortError' ? error : new Error(t('unreachable')); }
+    } catch (error) { throw error.name === 'AbortError' ? error : passing(new Error(t('unreachable'))); }
     const wait = Number(response.headers.get('Retry-After')) || 1;
     if ((response.status === 429 || response.status === 503) && attempt < 4 && wait <= LONGEST_WAIT) {
       await pause(1000 * wait, signal);
@@ -78,13 +81,17 @@ async function request(path, { method, body, signal, accept } = {}) {
     if (!response.ok) {
       const answer = await response.json().catch(() => null);  // a proxy's error page is not JSON
       if (response.status === 413 && body && !form) throw new Error(t('tooMuch'));
-      throw refusalOf(messageOf(answer) || t('strange')(response.status));
+      const refusal = refusalOf(messageOf(answer) || t('strange')(response.status));
+      throw PASSING_STATUSES.includes(response.status) ? passing(refusal) : refusal;
     }
     return response;
   }
 }
 async function jsonOf(response) {
-  const answer = await response.json().catch(error => { if (error.name === 'AbortError') throw error; });
+  const answer = await response.json().catch(error => {
+    if (error.name === 'AbortError') throw error;
+    if (!(error instanceof SyntaxError)) throw passing(new Error(t('unreachable')));  // the connection broke
+  });
   if (!answer) throw new Error(t('strange')(response.status));
   return answer;
 }

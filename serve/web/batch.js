@@ -1,55 +1,14 @@
-// Predictions for a whole table: progress, a summary by label, a filter, explanations of chosen rows, downloads.
-const SHOWN_ROWS = 50, AT_ONCE = 3;
-let batch = null;  // the last run: model, other, items, title of the texts, head, name
-let stop = null;
+// The results of a file: a summary by label, a filter, explanations of chosen rows, downloads.
+const SHOWN_ROWS = 50;
+let batch = null;  // what the last run of a file has made (file_run.js)
 let view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
-redraws.push(() => { if (batch) showBatch(); });
+redraws.push(() => { if (batch && !$('file-results').hidden) showBatch(); });
 
 const NO_LABEL = '';  // in place of a label: the rows that have none
 // Whether the answers of a side, 'prediction' or 'other', are numbers.
 const givesNumbers = side => batch.items.some(item => item[side] && problemOf(item[side]) === 'regression');
 const differs = item => Boolean(item.other) && !sameLabels(item.other, item.prediction);
-const finishedItems = () => batch.items.filter(item => item.prediction || (item.empty && !batch.part));
-
-async function runFile() {
-  const column = Number($('column').value), model = $('model').value, other = $('other').value;
-  const controls = ['run', 'send', 'file', 'column', 'model', 'other', 'sheet', 'encoding', 'separator', 'header'].map($);
-  const disabled = controls.filter(control => !control.disabled);
-  stop = new AbortController();
-  const items = table.rows.map((row, i) => ({ number: i + 1, row, text: row[column] ?? '', prediction: null, chosen: false }));
-  for (const item of items) item.empty = !item.text.trim();  // empty cells are not sent and stay empty
-  const wanted = items.filter(item => !item.empty), queue = parts([model, other].filter(Boolean), wanted, item => item.text, false);
-  batch = { model, other, sides: other ? ['prediction', 'other'] : ['prediction'], items, title: columnNames()[column], head: table.head, name: source.name.replace(/\.[^.]*$/, ''), separator: separatorOf(source), part: true, hasNgrams: ngrams[model] };
-  view = { label: null, differ: false, words: '', rows: SHOWN_ROWS };
-  $('filter').value = '';
-  $('cancel').hidden = false;
-  disabled.forEach(control => leaveTo($('cancel'), control, 'disabled'));
-  show([]);
-  $('progress').hidden = false; $('error').hidden = true; $('file-results').hidden = true;
-  let problem = null, done = 0;
-  const work = async () => {
-    for (let part; (part = queue.shift()) && !stop.signal.aborted;) {
-      const texts = part.map(item => item.text);
-      const sides = await Promise.all([model, other].filter(Boolean).map(choice => predictAll(choice, texts, false, stop.signal)));
-      part.forEach((item, i) => { [item.prediction, item.other] = sides.map(side => side[i]); });
-      done += part.length;
-      $('progress').value = done / wanted.length;
-      $('batch-status').textContent = t('progress')(done, wanted.length);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, () => work().catch(error => {
-    problem ||= error.name === 'AbortError' ? t('cancelled') : error.message;
-    stop.abort();
-  })));
-  if (!problem && stop.signal.aborted) problem = t('cancelled');
-  batch.part = Boolean(problem);
-  disabled.forEach(control => { control.disabled = false; });
-  leaveTo($('run'), $('cancel'));
-  $('progress').hidden = true; $('progress').value = 0;
-  $('batch-status').classList.toggle('problem', batch.part);
-  $('batch-status').textContent = !problem ? t('done')(wanted.length) : problem + (done ? ' ' + t('part') : '');
-  if (done) { showBatch(); offer(); bring('results-title'); } else { batch = null; $('nothing').hidden = false; }
-}
+const finishedItems = () => batch.items.filter(item => item.prediction || (item.empty && !batch.part));  // of a part without the rows that have no text
 
 // The least, the mean and the greatest of the numbers.
 function figures() {

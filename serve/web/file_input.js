@@ -18,7 +18,21 @@ function refuseForeign(name, bytes) {
 }
 let source = null;  // the chosen file: name, kind, bytes or sheets
 let table = null;   // what is read from it: head, rows, uneven, wrong, of JSON also chats and texts
-redraws.push(() => { if (source) { nameColumns(); showSource(); } });
+let ofFile = null;  // the function that returns the text of the file's status, and whether it is a problem; null: the notes on the file
+redraws.push(() => {
+  if (!source) return;
+  const said = ofFile;
+  nameColumns();
+  showSource();
+  if (said) sayOfFile(said.words, said.problem);
+});
+// Says how a run of the file goes, in place of the notes on it.
+function sayOfFile(words, problem = false) {
+  ofFile = { words, problem };
+  $('batch-status').textContent = words();
+  $('batch-status').classList.toggle('problem', problem);
+}
+
 
 const kindOf = (name, bytes) => {
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) return 'book';
@@ -67,7 +81,8 @@ function separatorOf({ kind, guess }) {
   return kind === 'table' || kind === 'lines' ? chosen || ',' : ',';
 }
 function forgetFile() {
-  source = table = null;
+  source = table = ofFile = null;
+  drawGoOn();
   $('run').disabled = true;
   for (const id of ['table-options', 'preview', 'file-name', 'run-row']) $(id).hidden = true;
   $('batch-status').textContent = '';
@@ -130,9 +145,10 @@ function showSource() {
   if (uneven) notes.push(t('uneven')(uneven));
   if (wrong.length) notes.push(t(guess.labelled ? 'labelBehind' : 'notObjects')(wrong.length, wrong.slice(0, 5).join(', ')));
   if (broken) notes.push(t('broken'));
+  ofFile = null;
   $('batch-status').textContent = notes.join(' · ');
   $('batch-status').classList.toggle('problem', Boolean(uneven || wrong.length || broken));
-  $('run').disabled = rows.length === empty;
+  $('run').disabled = rows.length === empty || Boolean(stop);
   const cut = cell => cell.length > 120 ? `${cell.slice(0, 120)}…` : cell;
   const order = [...names.keys()];
   if (chats) order.unshift(order.pop());  // before the messages, which are long

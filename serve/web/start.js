@@ -51,7 +51,9 @@ $('filter').addEventListener('input', () => { view = { ...view, words: $('filter
 $('more').addEventListener('click', () => { view.rows += 4 * SHOWN_ROWS; showBatch(); });
 $('explain-rows').addEventListener('click', () => act($('explain-rows'), explainRows));
 $('run').addEventListener('click', () => runFile().catch(error => blameFile(error.message)));
-$('cancel').addEventListener('click', () => stop.abort());
+$('cancel').addEventListener('click', () => stop?.abort());
+$('go-on').addEventListener('click', () => wake ? wake() : sendMissing().catch(error => blameFile(error.message)));
+window.addEventListener('online', () => wake?.());
 $('clear').addEventListener('click', () => { history = []; stored('history', '[]'); showHistory(); $('texts').focus(); });
 $('upload').addEventListener('submit', event => { event.preventDefault(); act($('upload-send'), upload); });
 $('data-file').addEventListener('change', () => takeDataFile().catch(fail));

@@ -180,7 +180,7 @@ function show(results) {
   const made = [...cards.values()], list = $('results');
   if ([...list.children].some((each, i) => each !== made[i])) list.replaceChildren();
   list.append(...made.slice(list.children.length));
-  if (results.length) { batch = null; $('file-results').hidden = true; }
+  if (results.length) { batch = null; $('file-results').hidden = true; drawGoOn(); }
   if (batch) return;
   $('results-title').textContent = results.length ? `${t('results')}: ${results[0].sides.map(side => choiceName(side.choice)).join(' / ')}` : t('results');
   $('nothing').hidden = results.length > 0;
