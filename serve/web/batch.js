@@ -129,7 +129,7 @@ function resultRows() {
   const answers = (side, ending) => {
     const of = kind => finished.some(item => item[side] && problemOf(item[side]) === kind), value = [`value${ending}`, item => item[side]?.value];
     if (givesNumbers(side)) return [value];
-    return [[`label${ending}`, item => item[side] && labelsSaid(item[side]).join('|')],
+    return [[`label${ending}`, item => item[side] && asNumber(labelsSaid(item[side]).join('|'))],
       ...(of('multi-label') ? [] : [[`score${ending}`, item => item[side]?.score]]), ...(of('ordinal') ? [value] : [])];
   };
   const columns = [...answers('prediction', ''), ...labels.map(label => [`score_${label}`, item => item.prediction?.scores[label]])];

@@ -17,7 +17,7 @@ function refuseForeign(name, bytes) {
   if (found) throw new Error(t('foreign')(t('formats')[found[2]] ?? found[2], t('remedies')[found[3]]));
 }
 let source = null;  // the chosen file: name, kind, bytes or sheets
-let table = null;   // what is read from it: head, rows, uneven, wrong, of JSON also chats and texts
+let table = null;   // what is read from it: head, rows of texts, uneven, wrong, of JSON also chats and texts, of a workbook the cells
 let ofFile = null;  // the function that returns the text of the file's status, and whether it is a problem; null: the notes on the file
 redraws.push(() => {
   if (!source) return;
@@ -91,9 +91,11 @@ function forgetFile() {
 // Reads the rows with the chosen settings. The settings are guessed anew when the file or its sheet is.
 async function readTable(fresh) {
   const { kind, bytes, sheets, guess } = source;
-  let rows = null;
-  if (kind === 'book') rows = await sheets[Number($('sheet').value)].rows();
-  else {
+  let rows = null, cells = null;  // of a workbook the cells too, whose numbers are numbers
+  if (kind === 'book') {
+    cells = await sheets[Number($('sheet').value)].rows();
+    rows = cells.map(row => row.map(String));
+  } else {
     let text = new TextDecoder($('encoding').value).decode(bytes);
     if (!text.includes('\n')) text = text.replaceAll('\r', '\n');  // as old programs for the Mac end lines
     source.broken = text.includes('\ufffd');
@@ -114,7 +116,8 @@ async function readTable(fresh) {
   }
   if (rows) {
     if (fresh) $('header').checked = kind === 'lines' && !guess.separator ? rows.length > 0 && isName(rows[0][0]) : guessHeader(rows);
-    table = tableOf(rows, $('header').checked && rows.length > 0);
+    const header = $('header').checked && rows.length > 0;
+    table = { ...tableOf(rows, header), cells: cells && header ? cells.slice(1) : cells };
   }
   const chosen = fresh ? '' : $('column').value;
   const names = nameColumns();

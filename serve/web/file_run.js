@@ -8,7 +8,7 @@ redraws.push(() => drawGoOn());
 const isMissing = item => !item.empty && !item.prediction;
 async function runFile() {
   const column = Number($('column').value), model = $('model').value, other = $('other').value, choices = [model, other].filter(Boolean);
-  const items = table.rows.map((row, i) => ({ number: i + 1, row, text: row[column] ?? '', prediction: null, chosen: false }));
+  const items = table.rows.map((row, i) => ({ number: i + 1, row: table.cells ? table.cells[i] : row.map(asNumber), text: row[column] ?? '', prediction: null, chosen: false }));
   for (const item of items) item.empty = !item.text.trim();  // empty cells are not sent and stay empty
   parts(choices, items.filter(isMissing), item => item.text, false);  // refuses a text that is too long, before anything is sent
   batch = {

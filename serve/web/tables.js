@@ -117,5 +117,7 @@ function tableOf(rows, header) {
   const body = header ? rows.slice(1) : rows, usual = header ? rows[0].length : rows[0]?.length;
   return { head, rows: body, uneven: body.filter(row => row.length !== usual).length, wrong: [] };
 }
+// A text that a spreadsheet shows as the same number is one, as for `qing predict --out` (serve/runs/table_writer.cpp).
+const asNumber = text => text.length <= 11 && /^[-.\d]+$/.test(text) && String(Number(text)) === text ? Number(text) : text;
 const csvCell = cell => /[",;|\t\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 const csvLine = (row, separator = ',') => row.map(csvCell).join(separator);

@@ -66,7 +66,7 @@ function dateOf(days, since1904) {
   const [date, time] = moment.toISOString().slice(0, 19).split('T');
   return days < 1 ? time : time === '00:00:00' ? date : `${date} ${time}`;
 }
-// The sheets that are shown, each with a function that gives its rows.
+// The sheets that are shown, each with a function that gives its rows. Their cells are texts or numbers.
 async function sheetsOf(bytes) {
   const files = archive(bytes), book = await xmlOf(files, 'xl/workbook.xml');
   if (!book) throw new Error(t('notWorkbook'));
@@ -82,7 +82,7 @@ async function sheetsOf(bytes) {
     if (type === 'inlineStr') return stringOf(elements(cell, 'is')[0]);
     if (type === 'b') return value === '1' ? 'TRUE' : 'FALSE';
     if (type === 'str' || type === 'e' || value === '') return value;
-    return dates[Number(cell.getAttribute('s'))] ? dateOf(Number(value), since1904) : String(Number(value));
+    return dates[Number(cell.getAttribute('s'))] ? dateOf(Number(value), since1904) : Number(value);
   };
   return elements(book, 'sheet').filter(sheet => !['hidden', 'veryHidden'].includes(sheet.getAttribute('state'))).map(sheet => {
     const id = [...sheet.attributes].find(each => each.localName === 'id')?.value, target = targets.get(id) || '';

@@ -256,6 +256,36 @@ def test_results_keep_the_separator_of_the_file(page, tmp_path, name, separator)
     assert row.startswith(f"I love this film{separator}5{separator}positive{separator}") and made.suffix == path.suffix
 
 
+def test_numbers_of_a_workbook_come_back_as_numbers(page, tmp_path):  # noqa: F811
+    """And its texts as texts, also those that look like numbers."""
+    rows = [[1, "I love this film", 0.123456789012, "007"], [-2.5, "I hate this phone", 1234567890123, "42"], [0, "a chair", None, "=1"]]
+    path = tmp_path / "numbers.xlsx"
+    path.write_bytes(workbook(("data", [["id", "text", 2024, "code"]])))
+    book = openpyxl.load_workbook(path)
+    for row in rows:
+        book.active.append(row)
+        book.active.cell(book.active.max_row, 4).data_type = "s"
+    book.save(path)
+    choose(page, path)
+    assert page.run("return table.rows[0]") == ["1", "I love this film", "0.123456789012", "007"]
+    analyse_file(page)
+    sheet = openpyxl.load_workbook(saved(page, tmp_path, "#download-xlsx")).active
+    head, *found = [[cell.value for cell in row] for row in sheet.iter_rows()]
+    assert [row[:4] for row in found] == rows and [cell.data_type for cell in sheet[2][:4]] == ["n", "s", "n", "s"]
+    assert head[:6] == ["id", "text", "2024", "code", "label", "score"] and isinstance(found[0][5], float)
+
+
+def test_numbers_of_a_table_become_numbers_of_the_workbook(page, tmp_path):  # noqa: F811
+    """Those that a spreadsheet shows as they are written, as in the workbooks of `qing predict --out`."""
+    path = tmp_path / "numbers.csv"
+    path.write_text("id,text,code,long,price\n1,I love this film,007,123456789012,-2.5\n")
+    choose(page, path)
+    analyse_file(page)
+    sheet = openpyxl.load_workbook(saved(page, tmp_path, "#download-xlsx")).active
+    assert [cell.value for cell in sheet[2]][:5] == [1, "I love this film", "007", "123456789012", -2.5]
+    assert saved(page, tmp_path).read_text(encoding="utf-8-sig").splitlines()[1].startswith("1,I love this film,007,123456789012,-2.5,positive,")
+
+
 def test_a_row_that_is_too_long_is_told_before_anything_is_sent(page, tmp_path):  # noqa: F811
     path = tmp_path / "long.csv"
     path.write_text("text\nfine\n" + "long " * 100_000 + "\n")
