@@ -2,7 +2,7 @@
 function(qing_web_page)
   set(dir ${CMAKE_CURRENT_SOURCE_DIR}/serve/web)
   # In the order in which they run: one script uses what those before it declare.
-  set(scripts words base tables json_tables workbook try_out feedback file_input batch file_run translate_tab tag_tab images_tab data_tab jobs_tab job_kinds models_tab usage_tab start)
+  set(scripts words base tables json_tables workbook explanation try_out feedback file_input batch file_run translate_tab tag_tab images_tab data_tab jobs_tab job_kinds models_tab usage_tab start)
   list(TRANSFORM scripts PREPEND ${dir}/)
   list(TRANSFORM scripts APPEND .js)
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${dir}/page.html ${dir}/page.css ${scripts})

@@ -134,16 +134,13 @@ function resultRows() {
   };
   const columns = [...answers('prediction', ''), ...labels.map(label => [`score_${label}`, item => item.prediction?.scores[label]])];
   if (batch.other) columns.push(...answers('other', ` ${choiceName(batch.other)}`));
-  if (finished.some(item => item.explained)) columns.push(['explanation', item => item.explained && strongest(item.explained.explanation)]);
+  if (finished.some(item => item.explained)) columns.push(['explanation', item => item.explained && strongest(item.text, item.explained.explanation)]);
   for (let [name] of columns) {
     while (names.includes(name)) name = `predicted_${name}`;
     names.push(name);
   }
   return [names, ...finished.map(item => [...batch.head.map((_, i) => item.row[i] ?? ''), ...columns.map(([, value]) => value(item) ?? '')])];
 }
-// The parts of a text with the largest weights, as a cell of a table.
-const strongest = ({ spans }) => [...spans].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight)).slice(0, 5)
-  .map(span => `${span.text} ${span.weight >= 0 ? '+' : ''}${span.weight.toFixed(3)}`).join('; ');
 function offer() {
   const rows = resultRows(), name = `${batch.name} ${batch.model.replaceAll('/', ' ')}`;
   const csv = new Blob(['\uFEFF', rows.map(row => csvLine(row.map(String), batch.separator)).join('\r\n') + '\r\n'], { type: 'text/csv' });

@@ -62,9 +62,6 @@ async function sendTranslation() {
   }
 }
 
-// Scripts that have no spaces between words: each of their tokens is a word.
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
-const isInner = character => /[\p{L}\p{N}\p{M}]/u.test(character) && !UNSPACED.test(character);
 // Joins tokens to words: [{begin, end, tokens, piece}] without the spaces around them, in characters.
 function joinTokens(characters, ranges, piece) {
   const joined = [];
@@ -73,7 +70,7 @@ function joinTokens(characters, ranges, piece) {
     while (begin < end && /\s/.test(characters[begin])) ++begin;
     while (begin < end && /\s/.test(characters[end - 1])) --end;
     const before = joined[joined.length - 1];
-    const continues = before?.end === begin && (begin === end || isInner(characters[begin - 1]) && isInner(characters[begin]));
+    const continues = before?.end === begin && (begin === end || isWithinWord(characters, begin));
     if (continues) { before.end = end; before.tokens.push(i); } else if (begin < end) joined.push({ begin, end, tokens: [i], piece });
   });
   return joined;

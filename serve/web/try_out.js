@@ -89,50 +89,6 @@ function aboutModel() {
   document.title = $('model').value ? `${versionOf($('model').value)[0]} · qing` : 'qing';
 }
 
-// The text with the weight of each part as a colour. What the encoder did not read stands apart from what it read.
-function heat(text, explanation) {
-  const box = make('p', 'text');
-  if (!explanation) { box.textContent = text; return box; }
-  const characters = Array.from(text), end = explanation.encoder_end ?? characters.length;
-  const strongest = Math.max(...explanation.spans.map(span => Math.abs(span.weight)), 1e-9);
-  const rest = make('span', explanation.ngram_end > end ? 'rest counted' : 'rest');
-  rest.append(make('span', 'boundary', t('readEnd')));
-  const place = at => at >= end && end < characters.length ? rest : box;
-  let at = 0;
-  const plain = to => {
-    if (at < end && to > end) { box.append(characters.slice(at, end).join('')); at = end; }
-    place(at).append(characters.slice(at, to).join(''));
-    at = to;
-  };
-  for (const span of explanation.spans) {
-    plain(span.begin);
-    const share = Math.abs(span.weight) / strongest, unread = span.begin >= end ? ' unread' : '';
-    const mark = make('mark', (span.weight >= 0 ? 'for' : 'against') + (share < 0.15 ? ' weak' : '') + unread, characters.slice(span.begin, span.end).join(''));
-    mark.style.setProperty('--heat', (0.6 * share).toFixed(3));
-    mark.title = `${span.weight >= 0 ? '+' : ''}${span.weight.toFixed(3)}${unread ? ` (${t('ngramsAlone')})` : ''}`;
-    place(span.begin).append(mark);
-    at = span.end;
-  }
-  plain(characters.length);
-  if (end < characters.length) box.append(rest);
-  return box;
-}
-function weights(explanation) {
-  const details = make('details'), grid = make('table'), head = make('tr');
-  head.append(make('th', '', t('word')), make('th', '', t('weight')));
-  grid.append(head, ...[...explanation.spans].sort((a, b) => Math.abs(b.weight) - Math.abs(a.weight)).slice(0, 20).map(span => {
-    const row = make('tr'), unread = span.begin >= explanation.encoder_end;
-    row.append(make('td', '', span.text), make('td', '', (span.weight >= 0 ? '+' : '') + span.weight.toFixed(4) + (unread ? ` (${t('ngramsAlone')})` : '')));
-    return row;
-  }));
-  details.append(make('summary', '', t('weights')), grid);
-  return details;
-}
-// Says which part of a text that is too long was used. An explanation gives the number of characters.
-function unread(text, { explanation }, hasNgrams) {
-  const rule = t(hasNgrams ? 'ngramsOnly' : 'truncated');
-  return `${explanation ? t('readTo')(explanation.encoder_end, Array.from(text).length) : t('readPart')} ${rule}`;
-}
 // One model's answer to a text.
 function answer({ text, choice, prediction, hasNgrams }, withText = true) {
   const box = make('div', 'answer'), verdict = make('div', 'verdict');
@@ -152,7 +108,7 @@ function answer({ text, choice, prediction, hasNgrams }, withText = true) {
   if (prediction.truncated) box.append(make('p', 'hint', unread(text, prediction, hasNgrams)));
   if (prediction.explanation && prediction.explanation.spans.length) {
     if (problem === 'multi-label') box.append(make('p', 'hint', t('explains')(named(prediction.label))));
-    box.append(weights(prediction.explanation));
+    box.append(weights(text, prediction.explanation));
   }
   return box;
 }
