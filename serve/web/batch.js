@@ -48,16 +48,22 @@ function summary() {
   const blank = batch.items.filter(item => item.empty).length;
   redrawn($('summary'), [...(givesNumbers('prediction') ? [figures()] : [bar, ...made]), ...(blank ? [make('span', 'hint', t('emptyCells')(blank))] : [])]);
 }
-// The cells of an answer: its number, or its labels and their scores.
-function answerCells(side, numbers) {
-  if (numbers) return [make('td', 'number', side ? shownNumber(side.value) : '')];
+// The cells of an answer by a model: its number, or its labels and their scores, with the question whether it is right.
+function answerCells(item, name) {
+  const side = item[name], question = side && questionOfRow(item, name);
+  if (givesNumbers(name)) {
+    const figure = make('td', 'number', side ? shownNumber(side.value) : '');
+    if (side) figure.append(question);
+    return [figure];
+  }
   const verdict = make('td');
   if (!side) return [verdict, make('td')];
   const labels = labelsSaid(side);
-  verdict.append(...labels.map(label => make('span', `label ${tone(label)}`, named(label))), ...(labels.length ? [] : [make('span', 'hint', t('noneRight'))]));
+  verdict.append(...labels.map(label => make('span', `label ${tone(label)}`, named(label))), ...(labels.length ? [] : [make('span', 'hint', t('noneRight'))]), question);
   return [verdict, make('td', 'number', labels.map(label => `${(100 * side.scores[label]).toFixed(1)}%`).join(' '))];
 }
-function rowOf(item) {
+// The row of a text, and below it the forms that are open.
+function rowsOf(item) {
   const { prediction, text, number } = item, line = make('tr'), box = make('input'), choose = make('td'), said = make('td', 'said');
   box.type = 'checkbox';
   box.checked = item.chosen;
@@ -69,15 +75,16 @@ function rowOf(item) {
   said.append(explanation ? heat(text, explanation) : make('p', 'text', text.length > 400 ? `${text.slice(0, 400)}…` : text));
   if (explanation && item.explained.truncated) said.append(make('p', 'hint', unread(text, item.explained, batch.hasNgrams)));
   line.append(choose, make('td', 'number', String(number)), said);
-  for (const side of batch.sides) line.append(...answerCells(item[side], givesNumbers(side)));
-  return line;
+  for (const side of batch.sides) line.append(...answerCells(item, side));
+  const open = batch.sides.filter(side => item.answers?.[side]?.feedback.open);
+  return [line, ...open.map(side => formOfRow(item, side, line.children.length))];
 }
 const shownItems = () => batch.items.filter(item => (item.prediction || item.empty) && (view.label === null || (item.prediction && (view.label === NO_LABEL ? !labelsSaid(item.prediction).length : labelsSaid(item.prediction).includes(view.label)))) &&
   (!view.differ || differs(item)) &&
   (!view.words || item.text.toLowerCase().includes(view.words.toLowerCase())));
 function showBatch() {
   batch.labels = [...new Set([...labelsOf(batch.model), ...batch.items.flatMap(item => item.prediction ? labelsSaid(item.prediction) : [])])];
-  const found = shownItems(), lines = found.slice(0, view.rows).map(rowOf);
+  const found = shownItems(), shownNow = found.slice(0, view.rows);
   summary();
   const head = make('thead');
   head.append(row('th', [make('span', 'unseen', t('choose')), '#', batch.title,
@@ -86,10 +93,10 @@ function showBatch() {
       return givesNumbers(side) ? [name || t('number')] : [name || t('label'), t('score')];
     })]));
   const body = make('tbody');
-  body.append(...lines);
+  body.append(...shownNow.flatMap(rowsOf));
   redrawn($('rows'), [head, body]);
-  $('rows-status').textContent = t('shownRows')(lines.length, found.length);
-  if (lines.length >= found.length) leaveTo($('rows-box'), $('more')); else $('more').hidden = false;
+  $('rows-status').textContent = t('shownRows')(shownNow.length, found.length);
+  if (shownNow.length >= found.length) leaveTo($('rows-box'), $('more')); else $('more').hidden = false;
   $('file-results').hidden = false;
   $('nothing').hidden = true;
   $('legend').hidden = !batch.items.some(item => item.explained);
@@ -135,6 +142,7 @@ function resultRows() {
   const columns = [...answers('prediction', ''), ...labels.map(label => [`score_${label}`, item => item.prediction?.scores[label]])];
   if (batch.other) columns.push(...answers('other', ` ${choiceName(batch.other)}`));
   if (finished.some(item => item.explained)) columns.push(['explanation', item => item.explained && strongest(item.text, item.explained.explanation)]);
+  if (finished.some(saidOfRow)) columns.push(['feedback', item => saidOfRow(item)]);
   for (let [name] of columns) {
     while (names.includes(name)) name = `predicted_${name}`;
     names.push(name);

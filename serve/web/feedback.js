@@ -1,6 +1,7 @@
 // Feedback on an answer: which label, which labels or which number was right. `side.feedback` keeps what the user has begun or
 // the server has stored, so that neither another language nor an error loses it:
 //   {open, right, keep, stored}: whether the form is open, what stands in it, and what the service has answered.
+// A side with `short` is that of a row of a table, whose buttons have signs.
 const MOST_CHOICES = 12;  // labels that are shown beside each other; more are in a list
 let madeForms = 0;        // makes the ids of their controls
 
@@ -90,21 +91,30 @@ function feedbackForm(text, side) {
   });
   return form;
 }
+// A button of a question: its word, or in a table a sign that the word explains.
+function asking(side, word, sign, className = '') {
+  const made = make('button', className, side.short ? sign : t(word));
+  made.type = 'button';
+  if (side.short) { made.title = t(word); made.setAttribute('aria-label', t(word)); }
+  return made;
+}
 // The question whether an answer is right, or what was said of it.
 function feedbackQuestion(text, side) {
   const { prediction, feedback } = side, problem = problemOf(prediction), row = make('div', 'asked');
-  const correct = make('button', 'correct', t(feedback.stored ? 'change' : problem === 'regression' ? 'giveNumber' : 'no'));
-  correct.type = 'button';
+  const correct = feedback.stored ? asking(side, 'change', '✎', 'correct') : problem === 'regression' ? asking(side, 'giveNumber', '✎', 'correct') : asking(side, 'no', '✗', 'correct');
   correct.addEventListener('click', () => { feedback.open = true; side.redraw('[type="radio"]:checked', 'select, input'); });
   if (feedback.stored) {
-    const { label, text_kept } = feedback.stored;
-    row.append(make('span', 'given', t('saidRight')(rightText(problem, label))), ...(text_kept ? [make('span', '', t('textKept'))] : []), correct);
+    const { label, text_kept, agreed } = feedback.stored;
+    if (side.short) {
+      const given = make('span', 'given', `${agreed ? '✓' : '✗ →'} ${rightText(problem, label)}`);
+      given.title = t('saidRight')(rightText(problem, label)) + (text_kept ? ` ${t('textKept')}` : '');
+      row.append(given, correct);
+    } else row.append(make('span', 'given', t('saidRight')(rightText(problem, label))), ...(text_kept ? [make('span', '', t('textKept'))] : []), correct);
     return row;
   }
   if (problem !== 'regression') {  // no number is right to the last digit
-    row.append(make('span', '', t('askRight')));
-    const yes = make('button', '', t('yes')), told = make('p', 'problem');
-    yes.type = 'button';
+    if (!side.short) row.append(make('span', '', t('askRight')));
+    const yes = asking(side, 'yes', '✓'), told = make('p', 'problem');
     yes.addEventListener('click', () => hold(yes, async () => {
       told.remove();
       try {
@@ -122,9 +132,10 @@ function feedbackQuestion(text, side) {
   row.append(correct);
   return row;
 }
+function beginFeedback(side) { side.feedback ??= { open: false, right: rightOf(side.prediction), keep: false, stored: null }; }
 function feedbackOn(text, side) {
   const box = make('div', 'feedback');
-  side.feedback ??= { open: false, right: rightOf(side.prediction), keep: false, stored: null };
+  beginFeedback(side);
   box.setAttribute('role', 'group');
   box.setAttribute('aria-label', t('feedbackOn')(text));
   side.redraw = (...focused) => {
@@ -133,4 +144,39 @@ function feedbackOn(text, side) {
   };
   side.redraw();
   return box;
+}
+
+// The answer of a row of a file by one model, `name` is 'prediction' or 'other'. It stays when the table is drawn again.
+function sideOfRow(item, name) {
+  item.answers ??= {};
+  return item.answers[name] ??= { choice: name === 'other' ? batch.other : batch.model, prediction: item[name], short: true };
+}
+// The question in a cell of the row. The form has a line of its own below, where there is room for it.
+function questionOfRow(item, name) {
+  const side = sideOfRow(item, name), box = make('div', 'feedback');
+  beginFeedback(side);
+  box.id = `feedback-${item.number}-${name}`;
+  box.setAttribute('role', 'group');
+  box.setAttribute('aria-label', t('feedbackOn')(item.text));
+  side.redraw = (...focused) => {
+    showBatch();
+    if (side.feedback.stored) offer();
+    const places = [$(`${box.id}-form`), $(box.id)].filter(Boolean);
+    focused.flatMap(css => places.map(place => place.querySelector(css))).find(Boolean)?.focus();
+  };
+  if (!side.feedback.open) box.append(feedbackQuestion(item.text, side));
+  return box;
+}
+function formOfRow(item, name, columns) {
+  const line = make('tr', 'correcting'), cell = make('td');
+  cell.id = `feedback-${item.number}-${name}-form`;
+  cell.colSpan = columns;
+  cell.append(feedbackForm(item.text, sideOfRow(item, name)));
+  line.append(cell);
+  return line;
+}
+// What was said to be right of a row, as a cell of a table.
+function saidOfRow(item) {
+  const stored = item.answers?.prediction?.feedback.stored;
+  return stored && (Array.isArray(stored.label) ? stored.label.join('|') : stored.label);
 }
