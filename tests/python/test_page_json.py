@@ -2,9 +2,11 @@
 
 import csv
 import json
+import re
 
 import browser as browsing
 import pytest
+from conftest import ROOT
 from test_page_files import texts_read
 from test_web_page import analyse_file, choose, chromium, downloaded, endpoint, page, screenshots  # noqa: F401  the fixtures
 
@@ -89,3 +91,11 @@ def test_what_qing_would_refuse_is_told(page, tmp_path):  # noqa: F811
     choose(page, path)
     assert page.text("#separator option") == "none: __label__ and a text on each line (guessed)"
     assert not page.run("return document.getElementById('header-field').checkVisibility()")
+
+
+def test_the_choosers_offer_every_format_that_qing_reads(page):  # noqa: F811
+    formats = (ROOT / "docs/tables.md").read_text().split("## Formats")[1].split("\n\n")[1]
+    suffixes = {suffix for line in formats.splitlines() for suffix in re.findall(r"`(\.[a-z]+)`", line.split("|")[1])}
+    assert len(suffixes) == 11
+    for field in ("file", "data-file"):
+        assert set(page.run("return document.getElementById(arguments[0]).accept.split(',')", field)) == suffixes
