@@ -75,7 +75,7 @@ def test_a_damaged_picture_does_not_refuse_the_others(chromium, endpoint, tmp_pa
     page.wait("document.querySelectorAll('.pictured').length === 5")
     page.run("window.posts = []; const before = fetch; window.fetch = (url, options) => { if (options.body) posts.push(options.body.getAll('images').map(e => e.name)); return before(url, options); }")
     page.click("#image-send")
-    page.wait("document.getElementById('status').textContent === '3 pictures classified · 2 pictures refused: see below'")
+    page.wait("document.getElementById('status').textContent === '3 pictures classified · 2 pictures refused'")
     shown = page.run("return [...document.querySelectorAll('.pictured')].map(e => [...e.querySelectorAll('.hint, .picture-label, .problem')].map(each => each.textContent))")
     assert [each[0] for each in shown] == [name for name, _ in files]
     assert [shown[i][1] for i in (1, 2, 4)] == [LABELS[label] for label in labels]
@@ -90,7 +90,7 @@ def test_a_damaged_picture_does_not_refuse_the_others(chromium, endpoint, tmp_pa
     drop(page, files[0])
     page.wait("document.querySelectorAll('.pictured').length === 1")
     page.click("#image-send")
-    page.wait("document.getElementById('status').textContent === '0 pictures classified · 1 picture refused: see below'")
+    page.wait("document.getElementById('status').textContent === '0 pictures classified · 1 picture refused'")
 
 
 def test_a_fast_stroke_is_a_line(chromium, endpoint):  # noqa: F811
