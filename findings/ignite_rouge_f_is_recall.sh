@@ -19,7 +19,7 @@ from ignite.metrics import Rouge
 reference = "the cat sat on the mat".split()
 outputs = {
     "three of its words": "the cat sat".split(),
-    "all words and 18 others": reference + "then it went to the garden and looked for birds until the evening came and went".split(),
+    "all words and 14 others": reference + "then it went to the garden and looked for birds until the evening came".split(),
 }
 seen = {}
 for name, output in outputs.items():
@@ -30,7 +30,7 @@ for name, output in outputs.items():
         seen[name, alpha] = [round(float(result[f"Rouge-1-{part}"]), 3) for part in "PRF"]
         print(f"{name:24}, alpha {alpha or 'not set'}: precision, recall, F {seen[name, alpha]}")
 same = all(values[2] == values[1] != values[0] for (_, alpha), values in seen.items() if alpha is None)
-same = same and seen["three of its words", 0.5] == [1, 0.5, 0.667] and seen["all words and 18 others", None][2] == 1
+same = same and seen["three of its words", 0.5] == [1, 0.5, 0.667] and seen["all words and 14 others", None][2] == 1
 
 print("as described" if same else "changed")
 raise SystemExit(0 if same else 1)

@@ -26,7 +26,8 @@ for mask, (left, top, right, bottom) in zip(masks, rectangles.tolist(), strict=T
 boxes = masks_to_boxes(masks)
 overlap = box_iou(boxes, rectangles.float()).diagonal()
 for mask, box, area, share in zip(masks, boxes, box_area(boxes), overlap, strict=True):
-    print(f"mask of {int(mask.sum()):2} pixels: box {[int(side) for side in box]}, area {area:g}, overlap with its edges {share:.2f}")
+    sides = [int(side) for side in box]
+    print(f"mask of {int(mask.sum()):2} pixels: box {sides}, area {area:g}, overlap with its edges {share:.2f}")
 kept = remove_small_boxes(boxes, 1).tolist()
 print("boxes of at least one pixel in both directions:", kept)
 same = box_area(boxes).tolist() == [6, 0, 0] and masks.sum((1, 2)).tolist() == [12, 1, 8]
