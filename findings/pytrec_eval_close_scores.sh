@@ -14,7 +14,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder"
 "$folder/bin/pip" install --quiet --disable-pip-version-check pytrec-eval-terrier==0.5.11 numpy==2.4.6
-"$folder/bin/pip" freeze | grep -iE '^(pytrec-eval-terrier|numpy)=='
+"$folder/bin/pip" freeze | grep -iE '^(pytrec.eval.terrier|numpy)=='
 cd "$folder"
 bin/python -W ignore - <<'PY'
 import pytrec_eval

@@ -14,7 +14,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder"
 "$folder/bin/pip" install --quiet --disable-pip-version-check rouge==1.0.1 rouge-score==0.1.2
-"$folder/bin/pip" freeze | grep -iE '^(rouge|rouge-score)=='
+"$folder/bin/pip" freeze | grep -iE '^(rouge|rouge.score)=='
 cd "$folder"
 bin/python -W ignore - <<'PY'
 from rouge import Rouge
