@@ -9,6 +9,7 @@
 #include <qing/autograd/anomaly.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/node.h>
+#include <qing/tensor/defined.h>
 #include <qing/tensor/ops/apply.h>
 
 namespace qing {
@@ -212,6 +213,7 @@ void run_all(const std::vector<Node*>& order, Walk& walk, bool retain_graph, Lea
 }
 
 std::shared_ptr<Node> start_of(const Tensor& root, const char* op) {
+  check_defined(root, op);
   std::shared_ptr<Node> start = node_of(root);
   if (start == nullptr) {
     throw AutogradError(

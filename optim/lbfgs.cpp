@@ -172,7 +172,12 @@ double Lbfgs::step(const std::function<Tensor()>& closure) {
                           parameters_.size()));
   }
   const double first_loss = point.loss;
-  if (!std::isfinite(first_loss)) throw ValueError(fmt::format("Lbfgs: the loss is {}", first_loss));
+  if (!std::isfinite(first_loss)) {
+    throw ValueError(
+        fmt::format("Lbfgs: the loss is {}; look for numbers in the data, the weights or the loss that are "
+                    "not finite",
+                    first_loss));
+  }
   int64_t evaluations = 1;
   for (int64_t i = 0; i < options_.max_iter; ++i) {
     if (largest_of(point.gradient) <= options_.tolerance_grad) break;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include <qing/tensor/convert.h>
+#include <qing/tensor/defined.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/in_place.h>
 #include <qing/tensor/scalar_rules.h>
@@ -38,6 +39,7 @@ Tensor operand_for(const Tensor& target, const Tensor& operand) {
 }
 
 void Tensor::copy_from(const Tensor& source) {
+  check_defined(source, "copy_from");
   if (const auto* meta = recorder_of(*this, source)) return meta->copy_from(*this, source);
   check_writable(*this, "copy_from");
   const Tensor from = operand_for(*this, source);

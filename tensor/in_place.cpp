@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <qing/tensor/defined.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/scalar_rules.h>
 #include <qing/tensor/strided.h>
@@ -94,6 +95,7 @@ template <class T> std::optional<Tensor> bound_of(const std::optional<Scalar>& b
 }  // namespace
 
 Tensor& Tensor::add_(const Tensor& other, Scalar alpha) {
+  check_defined(other, "add_");
   if (const auto* meta = recorder_of(*this, other)) {
     meta->add_(*this, other, alpha);
     return *this;
@@ -102,6 +104,7 @@ Tensor& Tensor::add_(const Tensor& other, Scalar alpha) {
 }
 Tensor& Tensor::add_(Scalar value) { return add_(number(value, *this, "add_")); }
 Tensor& Tensor::sub_(const Tensor& other, Scalar alpha) {
+  check_defined(other, "sub_");
   if (const auto* meta = recorder_of(*this, other)) {
     meta->sub_(*this, other, alpha);
     return *this;
@@ -111,6 +114,7 @@ Tensor& Tensor::sub_(const Tensor& other, Scalar alpha) {
 Tensor& Tensor::sub_(Scalar value) { return sub_(number(value, *this, "sub_")); }
 
 Tensor& Tensor::mul_(const Tensor& other) {
+  check_defined(other, "mul_");
   if (const auto* meta = recorder_of(*this, other)) {
     meta->mul_(*this, other);
     return *this;
@@ -120,6 +124,7 @@ Tensor& Tensor::mul_(const Tensor& other) {
 Tensor& Tensor::mul_(Scalar value) { return mul_(number(value, *this, "mul_")); }
 
 Tensor& Tensor::div_(const Tensor& other) {
+  check_defined(other, "div_");
   if (const auto* meta = recorder_of(*this, other)) {
     meta->div_(*this, other);
     return *this;

@@ -1,5 +1,7 @@
 #include <qing/tensor/random.h>
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numbers>
 #include <utility>
@@ -33,8 +35,17 @@ uint64_t high_of(uint64_t a, uint64_t b, uint64_t carry = 0) {
   return static_cast<uint64_t>((static_cast<Wide>(a) * b + carry) >> 64);
 }
 
+void check_contiguous(const Tensor& tensor, const char* op) {
+  if (tensor.is_contiguous()) return;
+  throw ShapeError(
+      fmt::format("{}: a tensor of shape {} with strides {} is not contiguous; fill a new tensor of this "
+                  "shape and copy it here with copy_from()",
+                  op, to_string(tensor.shape()), to_string(tensor.strides())));
+}
+
 // Fills a tensor two elements at a time: pair(a, b) turns two uniform numbers into two elements.
 template <class Pair> void fill_pairs(Tensor& tensor, uint64_t seed, uint64_t stream, const char* op, Pair pair) {
+  check_contiguous(tensor, op);
   dispatch_floating(tensor.dtype(), op, [&](auto zero) {
     using T = decltype(zero);
     const auto out = tensor.span<T>();
@@ -105,6 +116,7 @@ void Generator::fill_normal(Tensor& tensor, double mean, double stddev) {
 
 void Generator::fill_integers(Tensor& tensor, int64_t low, int64_t high) {
   if (low >= high) throw ValueError("fill_integers: no integer between the bounds");
+  check_contiguous(tensor, "fill_integers");
   const auto out = tensor.span<int64_t>();
   const uint64_t range = static_cast<uint64_t>(high) - static_cast<uint64_t>(low);
   parallel_for(static_cast<int64_t>(out.size()), kRandomGrain, [&, stream = next_stream()](int64_t begin, int64_t end) {

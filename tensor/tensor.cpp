@@ -9,6 +9,7 @@
 
 #include <qing/tensor/allocator.h>
 #include <qing/tensor/convert.h>
+#include <qing/tensor/defined.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/scalar_rules.h>
 
@@ -37,6 +38,7 @@ struct Tensor::Impl {
 namespace {
 
 Tensor element(const Tensor& tensor, std::initializer_list<int64_t> position, const char* op) {
+  check_defined(tensor, op);
   if (static_cast<int64_t>(position.size()) != tensor.dim()) {
     throw IndexError(
         fmt::format("{}: {} numbers for a position in shape {}", op, position.size(), to_string(tensor.shape())));
@@ -56,8 +58,7 @@ Tensor::~Tensor() {
 }
 
 Tensor::Impl& Tensor::get() const {
-  if (impl_ == nullptr)
-    throw ValueError("an undefined Tensor was used; give it a value first, e.g. with Tensor::zeros");
+  if (impl_ == nullptr) refuse_undefined("Tensor");
   return *impl_;
 }
 
@@ -126,6 +127,7 @@ int64_t Tensor::size(int64_t dim) const { return shape()[wrap_dim(dim, this->dim
 bool Tensor::shares_storage(const Tensor& other) const { return get().storage == other.get().storage; }
 
 template <class T> T* Tensor::data() const {
+  check_defined(*this, "data");
   Impl& impl = get();
   if (impl.dtype != dtype_of<T>) {
     throw DTypeError(fmt::format("data: asked for {} of a tensor of {}", name_of(dtype_of<T>), name_of(impl.dtype)));
@@ -134,6 +136,7 @@ template <class T> T* Tensor::data() const {
 }
 
 template <class T> std::span<T> Tensor::span() const {
+  check_defined(*this, "span");
   if (!is_contiguous()) {
     throw ShapeError(fmt::format("span: a tensor of shape {} with strides {} is not contiguous; call contiguous()",
                                  to_string(shape()), to_string(strides())));
@@ -179,6 +182,7 @@ void Tensor::set(std::initializer_list<int64_t> position, Scalar value) {
 }
 
 double Tensor::item() const {
+  check_defined(*this, "item");
   if (numel() != 1)
     throw ShapeError("item: a tensor of shape " + to_string(shape()) + " does not have exactly one element");
   return dispatch_all(dtype(), [&](auto zero) { return convert<double>(*data<decltype(zero)>()); });
@@ -194,6 +198,7 @@ Tensor Tensor::alias() const { return Tensor(new Impl(get().storage, get().layou
 Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
 
 Tensor Tensor::clone() const {
+  check_defined(*this, "clone");
   if (const auto* meta = recorder()) return meta->clone(*this);
   Tensor copy = empty(shape(), dtype());
   copy.copy_from(*this);
@@ -201,6 +206,7 @@ Tensor Tensor::clone() const {
 }
 
 Tensor Tensor::to(DType dtype) const {
+  check_defined(*this, "to");
   if (dtype == this->dtype()) return *this;
   if (const auto* meta = recorder()) return meta->to(*this, dtype);
   Tensor converted = empty(shape(), dtype);

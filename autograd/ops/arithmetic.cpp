@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <qing/autograd/ops/pointwise_detail.h>
+#include <qing/tensor/defined.h>
 #include <qing/tensor/ops/integer.h>
 
 namespace qing {
@@ -15,6 +16,8 @@ bool is_integer(DType dtype) {
 
 // Kernels compute floating numbers, integer_binary integers.
 Tensor apply_any(Binary op, IntegerBinary integer, const Tensor& a, const Tensor& b, const char* name) {
+  check_defined(a, name);
+  check_defined(b, name);
   return is_integer(a.dtype()) && is_integer(b.dtype()) ? integer_binary(integer, a, b, name) : apply(op, a, b, name);
 }
 

@@ -10,6 +10,7 @@
 #include <qing/autograd/ops/losses_detail.h>
 #include <qing/autograd/ops/reductions.h>
 #include <qing/autograd/ops/views.h>
+#include <qing/tensor/defined.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/apply.h>
@@ -93,6 +94,13 @@ int64_t check_classes(const Tensor& x, const char* op) {
       fmt::format("{}: needs [rows, classes, ...] with at least one class, got shape {}", op, to_string(x.shape())));
 }
 
+[[noreturn]] void refuse_floating_classes(const Tensor& targets, const char* op) {
+  throw DTypeError(
+      fmt::format("{}: targets of shape {} are class indices, i32 or i64, got {}; convert them with "
+                  "to(DType::i64)",
+                  op, to_string(targets.shape()), name_of(targets.dtype())));
+}
+
 Shape rows_shape(const Tensor& x) {
   Shape shape = x.shape();
   shape.erase(shape.begin() + (x.dim() == 1 ? 0 : 1));
@@ -135,6 +143,8 @@ double divisor_of(const Targets& targets, int64_t rows, const char* op) {
 
 Targets check_targets(const Tensor& x, const Tensor& targets, const Tensor& weight, int64_t ignore_index,
                       double smoothing, Reduction reduction, const char* op) {
+  check_defined(x, op);
+  check_defined(targets, op);
   const int64_t classes = check_classes(x, op);
   check_reduction(reduction, 1, op);
   if (!(smoothing >= 0 && smoothing <= 1)) {
@@ -151,6 +161,7 @@ Targets check_targets(const Tensor& x, const Tensor& targets, const Tensor& weig
   result.smoothing = smoothing;
   if (weight.defined()) result.weight = weight.alias().contiguous();
   if (is_floating(targets.dtype())) {
+    if (targets.shape() != x.shape() && targets.shape() == rows_shape(x)) refuse_floating_classes(targets, op);
     check_same_dtype(x, targets, op);
     if (targets.shape() != x.shape()) {
       throw ShapeError(fmt::format("{}: probabilities {} for logits {}; needs the same shape", op,
@@ -345,9 +356,8 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& targets, int64_t ignore
 }
 
 Tensor nll_loss(const Tensor& log_probabilities, const Tensor& targets, const NllLossOptions& options) {
-  if (is_floating(targets.dtype())) {
-    throw DTypeError(fmt::format("nll_loss: targets are class indices, i32 or i64, got {}", name_of(targets.dtype())));
-  }
+  check_defined(targets, "nll_loss");
+  if (is_floating(targets.dtype())) refuse_floating_classes(targets, "nll_loss");
   const Targets wanted =
       check_targets(log_probabilities, targets, options.weight, options.ignore_index, 0, options.reduction, "nll_loss");
   const Tensor y = nll_rows(classes_last(log_probabilities), wanted, options.reduction);

@@ -131,7 +131,8 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const std::vecto
     throw ShapeError(fmt::format("{}: log_probs {}; needs [time, batch, classes]", op, to_string(log_probs.shape())));
   }
   if (targets.dtype() != DType::i64 && targets.dtype() != DType::i32) {
-    throw DTypeError(fmt::format("{}: targets of {}; i32 or i64 are needed", op, name_of(targets.dtype())));
+    throw DTypeError(fmt::format("{}: targets of {}; they are class indices, so convert them with to(DType::i64)", op,
+                                 name_of(targets.dtype())));
   }
   const int64_t batch = log_probs.size(1), classes = log_probs.size(2);
   check_lengths(input_lengths, batch, log_probs.size(0), "input_lengths");

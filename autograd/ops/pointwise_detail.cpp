@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include <qing/tensor/defined.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/scalar_rules.h>
@@ -63,6 +64,7 @@ Loops::Loops(Unary op)
       f64_(kernels::kernels<double>().unary[static_cast<size_t>(op)]) {}
 
 Tensor operand_like(const Tensor& x, const Scalar& value, const char* op) {
+  check_defined(x, op);
   const auto tensor = arithmetic_scalar(value, x.dtype());
   if (tensor) return *tensor;
   throw DTypeError(fmt::format("{}: {} is not an integer, but the tensor is {}; convert it with Tensor::to", op,
@@ -70,6 +72,7 @@ Tensor operand_like(const Tensor& x, const Scalar& value, const char* op) {
 }
 
 Tensor unary(const Pointwise& function, const Tensor& x) {
+  check_defined(x, function.name.c_str());
   Tensor y = forward(function, x);
   if (recording({x})) {
     std::optional<Saved> in, out;

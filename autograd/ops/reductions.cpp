@@ -9,6 +9,7 @@
 #include <qing/autograd/ops/joining.h>
 #include <qing/autograd/ops/masks.h>
 #include <qing/autograd/ops/views.h>
+#include <qing/tensor/defined.h>
 #include <qing/tensor/ops/apply.h>
 #include <qing/tensor/ops/compare.h>
 #include <qing/tensor/ops/lanes.h>
@@ -53,6 +54,7 @@ Tensor sum_to_shape(const Tensor& x, const Shape& shape) {
 Tensor sum(const Tensor& x) { return sum(x, {}); }
 
 Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  check_defined(x, "sum");
   const auto over = resolve_dims(dims, x.dim(), "sum");
   Tensor y = finished(sum_over(x.alias(), over), x, over, keepdim);
   if (recording({x})) {
@@ -66,6 +68,8 @@ Tensor sum(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
 Tensor mean(const Tensor& x) { return mean(x, {}); }
 
 Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  check_defined(x, "mean");
+  check_defined(x, "mean");
   check_floating(x, "mean");
   const auto over = resolve_dims(dims, x.dim(), "mean");
   Tensor y = finished(mean_over(x.alias(), over, "mean"), x, over, keepdim);
@@ -80,6 +84,7 @@ Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
 }
 
 Tensor var(const Tensor& x, const std::vector<int64_t>& dims, double correction, bool keepdim) {
+  check_defined(x, "var");
   const auto over = resolve_dims(dims, x.dim(), "var");
   const double degrees = degrees_of_freedom(x, over, correction);
   Tensor y = finished(variance_over(x.alias(), over, degrees, false, "var"), x, over, keepdim);
@@ -95,6 +100,7 @@ Tensor var(const Tensor& x, const std::vector<int64_t>& dims, double correction,
 }
 
 Tensor std(const Tensor& x, const std::vector<int64_t>& dims, double correction, bool keepdim) {
+  check_defined(x, "std");
   const auto over = resolve_dims(dims, x.dim(), "std");
   const double degrees = degrees_of_freedom(x, over, correction);
   Tensor y = finished(variance_over(x.alias(), over, degrees, true, "std"), x, over, keepdim);
@@ -133,6 +139,7 @@ Tensor prod(const Tensor& x, int64_t dim, bool keepdim) {
 namespace {
 
 Tensor extreme(OpName op, const Tensor& x, const std::vector<int64_t>& dims, bool keepdim, bool largest) {
+  check_defined(x, op.c_str());
   const auto over = resolve_dims(dims, x.dim(), op.c_str());
   const Tensor kept = extreme_over(x.alias(), over, largest, op.c_str());
   Tensor y = finished(kept, x, over, keepdim);
@@ -158,6 +165,7 @@ Tensor max(const Tensor& x) { return amax(x); }
 Tensor min(const Tensor& x) { return amin(x); }
 
 Tensor logsumexp(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
+  check_defined(x, "logsumexp");
   const auto over = resolve_dims(dims, x.dim(), "logsumexp");
   Tensor y = finished(logsumexp_over(x.alias(), over, "logsumexp"), x, over, keepdim);
   if (recording({x})) {
@@ -171,6 +179,7 @@ Tensor logsumexp(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim
 }
 
 Tensor norm(const Tensor& x, double p, const std::vector<int64_t>& dims, bool keepdim) {
+  check_defined(x, "norm");
   const auto over = resolve_dims(dims, x.dim(), "norm");
   Tensor y = finished(norm_over(x.alias(), p, over, "norm"), x, over, keepdim);
   if (recording({x})) {

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <string>
 
 namespace qing::optim {
 namespace {
@@ -159,8 +160,12 @@ bool Trainer::step() {
   optimizer_.zero_grad();
   progress_.loss = options_.parallel != nullptr ? parallel_gradients() : accumulate_gradients();
   if (!std::isfinite(progress_.loss) && options_.scaler == nullptr) {
-    throw ValueError(fmt::format("Trainer: the loss of step {} is {}; use a smaller learning rate than {}",
-                                 progress_.step + 1, progress_.loss, optimizer_.lr()));
+    // No learning rate has changed the weights before the first step.
+    const std::string remedy = progress_.step == 0
+                                   ? "look for numbers in the data, the weights or the loss that are not finite; an "
+                                     "AnomalyGuard names the operation that makes the first NaN"
+                                   : fmt::format("use a smaller learning rate than {}", optimizer_.lr());
+    throw ValueError(fmt::format("Trainer: the loss of step {} is {}; {}", progress_.step + 1, progress_.loss, remedy));
   }
   if (options_.scaler != nullptr) options_.scaler->unscale(optimizer_);
   bool stepped = true;

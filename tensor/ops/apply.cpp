@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <qing/tensor/defined.h>
 #include <qing/tensor/kernels/kernels.h>
 
 namespace qing {
 
 void check_same_dtype(const Tensor& a, const Tensor& b, const char* op) {
+  check_defined(a, op);
+  check_defined(b, op);
   if (a.dtype() == b.dtype()) return;
   throw DTypeError(fmt::format("{}: dtypes {} and {} differ; convert one with Tensor::to", op, name_of(a.dtype()),
                                name_of(b.dtype())));

@@ -624,6 +624,45 @@ const std::vector<Misuse>& misuses() {
       {"argmax likewise", Kind::index, {"argmax", "3"}, [] { argmax(f32({}), 3); }},
       // random numbers
       {"a bound of 0", Kind::value, {"below", "0"}, [] { Generator(1).below(0); }},
+      {"uniform numbers in a transposed tensor",
+       Kind::shape,
+       {"fill_uniform", "[3, 2]", "copy_from()"},
+       [] {
+         Tensor x = f32({2, 3}).transpose(0, 1);
+         Generator(1).fill_uniform(x, 0, 1);
+       }},
+      {"integers in every second element",
+       Kind::shape,
+       {"fill_integers", "[2]", "copy_from()"},
+       [] {
+         Tensor x = Tensor::arange(4).slice(0, 0, 4, 2);
+         Generator(1).fill_integers(x, 0, 9);
+       }},
+      // class indices as floating numbers
+      {"labels in f32",
+       Kind::dtype,
+       {"cross_entropy", "[2]", "class indices", "f32", "to(DType::i64)"},
+       [] {
+         cross_entropy(f32({2, 3}), f32({2}));
+       }},
+      {"labels in f64 for logits in f32",
+       Kind::dtype,
+       {"cross_entropy", "class indices", "f64", "to(DType::i64)"},
+       [] {
+         cross_entropy(f32({2, 3}), f64({2}));
+       }},
+      {"labels of nll_loss in f32",
+       Kind::dtype,
+       {"nll_loss", "class indices", "f32", "to(DType::i64)"},
+       [] {
+         nll_loss(f32({2, 3}), f32({2}));
+       }},
+      {"probabilities of another shape",
+       Kind::shape,
+       {"cross_entropy", "probabilities [2, 4]", "logits [2, 3]"},
+       [] {
+         cross_entropy(f32({2, 3}), f32({2, 4}));
+       }},
   };
   return all;
 }
@@ -636,6 +675,40 @@ TEST(Misuse, GivesATypedErrorThatNamesTheOperation) {
     for (const std::string& part : misuse.says) {
       EXPECT_NE(text.find(part), std::string::npos) << misuse.what << ": '" << part << "' is not in: " << text;
     }
+  }
+}
+
+// grad() is undefined before backward().
+TEST(Undefined, AGradientNamesTheOperationAndTheRemedy) {
+  Tensor w = f32({3});
+  set_requires_grad(w);
+  const Tensor g = grad(w);
+  Tensor step = f32({3});
+  const std::vector<std::pair<std::string, std::function<void()>>> uses = {
+      {"mul", [&] { g * 0.1; }},
+      {"add", [&] { w + g; }},
+      {"sub", [&] { w - g; }},
+      {"div", [&] { g / w; }},
+      {"exp", [&] { exp(g); }},
+      {"sum", [&] { sum(g); }},
+      {"mean", [&] { mean(g); }},
+      {"norm", [&] { norm(g); }},
+      {"amax", [&] { max(g); }},
+      {"matmul", [&] { matmul(g, w); }},
+      {"mse_loss", [&] { mse_loss(g, w); }},
+      {"cross_entropy", [&] { cross_entropy(g, w); }},
+      {"sub_", [&] { step.sub_(g, 0.1); }},
+      {"copy_from", [&] { step.copy_from(g); }},
+      {"item", [&] { g.item(); }},
+      {"at", [&] { g.at({0}); }},
+      {"span", [&] { g.span<float>(); }},
+      {"backward", [&] { backward(g); }},
+      {"Tensor", [&] { g.shape(); }},
+  };
+  for (const auto& [op, use] : uses) {
+    std::string text;
+    EXPECT_TRUE(throws(Kind::value, use, text)) << op;
+    EXPECT_EQ(text.find(op + ": a tensor is undefined; grad() gives such a one before backward()"), 0U) << text;
   }
 }
 

@@ -235,9 +235,16 @@ TEST(Trainer, ALossThatIsNotFiniteIsAnErrorUnlessAScalerSkipsIt) {
       return ++calls == 3 ? r.loss(x) * Tensor::full({}, std::nan("")) : r.loss(x);
     });
   };
-  EXPECT_NE(
-      test::message_of<ValueError>([&] { Trainer(r.model, *r.optimizer, source(), {}).run(); }).find("step 3 is nan"),
-      std::string::npos);
+  EXPECT_NE(test::message_of<ValueError>([&] {
+              Trainer(r.model, *r.optimizer, source(), {}).run();
+            }).find("step 3 is nan; use a smaller learning rate than"),
+            std::string::npos);
+  // A learning rate has done nothing yet.
+  const auto bad_data =
+      losses_of(r.batches, [&r](const Tensor& x) { return r.loss(x) * Tensor::full({}, std::nan("")); });
+  const std::string first = test::message_of<ValueError>([&] { Trainer(r.model, *r.optimizer, bad_data, {}).run(); });
+  EXPECT_NE(first.find("step 1 is nan; look for numbers in the data"), std::string::npos) << first;
+  EXPECT_EQ(first.find("learning rate"), std::string::npos) << first;
   GradScaler scaler;
   AveragedModel average(r.model.parameters());
   TrainerOptions options;
