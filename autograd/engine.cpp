@@ -9,6 +9,7 @@
 #include <qing/autograd/anomaly.h>
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/node.h>
+#include <qing/autograd/training_watch.h>
 #include <qing/tensor/defined.h>
 #include <qing/tensor/ops/apply.h>
 
@@ -241,6 +242,7 @@ void backward(const Tensor& root, const BackwardOptions& options) {
   Walk walk{.id = next_walk()};
   const std::vector<Node*> order = nodes_below(*start, walk);
   check_walkable(order, walk, "backward");
+  if (watching_training()) note_walk(order);
   start->pending = {seed.alias(), true, true};
   const NoGradGuard guard;
   run_all(order, walk, options.retain_graph, LeafNews(order, options));

@@ -69,7 +69,8 @@ foreach(folder ${QING_FOLDERS})
           PATTERN "cli" EXCLUDE PATTERN "capi" EXCLUDE PATTERN "mpi" EXCLUDE PATTERN "protocols" EXCLUDE PATTERN "sdk" EXCLUDE
           PATTERN "vec_*.h" EXCLUDE
           PATTERN "tables.h" EXCLUDE PATTERN "node.h" EXCLUDE PATTERN "view_history.h" EXCLUDE
-          PATTERN "anomaly.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE PATTERN "defined.h" EXCLUDE
+          PATTERN "anomaly.h" EXCLUDE PATTERN "*_detail.h" EXCLUDE PATTERN "training_watch.h" EXCLUDE
+          PATTERN "defined.h" EXCLUDE PATTERN "forgotten_layers.h" EXCLUDE PATTERN "forgotten_parts.h" EXCLUDE
           PATTERN "loops.h" EXCLUDE PATTERN "reduce_lanes.h" EXCLUDE PATTERN "direct_convolution.h" EXCLUDE
           PATTERN "attention_graph.h" EXCLUDE PATTERN "layers/check.h" EXCLUDE
           PATTERN "config_reader.h" EXCLUDE PATTERN "encoder_config_json.h" EXCLUDE PATTERN "task_config.h" EXCLUDE

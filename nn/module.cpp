@@ -9,6 +9,7 @@
 #include <typeinfo>
 
 #include <qing/autograd/autograd.h>
+#include <qing/nn/forgotten_layers.h>
 #include <qing/tensor/ops/compare.h>
 
 namespace qing::nn {
@@ -27,6 +28,12 @@ class Walk : public Module::Visitor {
         on_module_(std::move(on_module)),
         deep_(deep) {}
 
+  void over(Module& root) {
+    reached_.push_back(dynamic_cast<const void*>(&root));
+    root.visit(*this);
+    note_reached(reached_);
+  }
+
   void parameter(std::string_view name, Tensor& parameter) override {
     if (on_parameter_ && parameter.defined()) on_parameter_(prefix_ + std::string(name), parameter);
   }
@@ -35,6 +42,7 @@ class Walk : public Module::Visitor {
   }
   void module(std::string_view name, Module& module) override {
     const std::string full = prefix_ + std::string(name);
+    reached_.push_back(dynamic_cast<const void*>(&module));
     if (on_module_) on_module_(full, module);
     if (!deep_) return;
     const std::string outer = std::exchange(prefix_, full + ".");
@@ -48,6 +56,7 @@ class Walk : public Module::Visitor {
   OnModule on_module_;
   bool deep_;
   std::string prefix_;
+  std::vector<const void*> reached_;
 };
 
 bool is_float_storage(DType dtype) { return is_floating(dtype) || dtype == DType::f16 || dtype == DType::bf16; }
@@ -73,7 +82,7 @@ NamedTensors named_state(Module& module) {
               if (persistent) add_named(found, name, buffer, module);
             },
             nullptr);
-  module.visit(walk);
+  walk.over(module);
   return found;
 }
 
@@ -93,7 +102,7 @@ std::vector<std::pair<std::string, Tensor>> Module::named_parameters() {
         if (!known) add_named(found, name, parameter, *this);
       },
       nullptr, nullptr);
-  visit(walk);
+  walk.over(*this);
   return found;
 }
 
@@ -107,7 +116,7 @@ std::vector<std::pair<std::string, Tensor>> Module::named_buffers() {
   std::vector<std::pair<std::string, Tensor>> found;
   Walk walk(
       nullptr, [&](const std::string& name, Tensor& buffer, bool) { found.emplace_back(name, buffer); }, nullptr);
-  visit(walk);
+  walk.over(*this);
   return found;
 }
 
@@ -115,14 +124,14 @@ std::vector<std::pair<std::string, Module*>> Module::children() {
   std::vector<std::pair<std::string, Module*>> found;
   const auto add = [&](const std::string& name, Module& module) { found.emplace_back(name, &module); };
   Walk walk(nullptr, nullptr, add, false);
-  visit(walk);
+  walk.over(*this);
   return found;
 }
 
 std::vector<std::pair<std::string, Module*>> Module::named_modules() {
   std::vector<std::pair<std::string, Module*>> found = {{"", this}};
   Walk walk(nullptr, nullptr, [&](const std::string& name, Module& module) { found.emplace_back(name, &module); });
-  visit(walk);
+  walk.over(*this);
   return found;
 }
 
@@ -140,7 +149,7 @@ Tensor Module::get_parameter(std::string_view name) {
         if (full == name && !found.defined()) found = parameter;
       },
       nullptr, nullptr);
-  visit(walk);
+  walk.over(*this);
   if (found.defined()) return found;
   throw IndexError(fmt::format("{}: has no parameter {}; named_parameters() lists them", type_name(), name));
 }
@@ -178,7 +187,7 @@ void Module::train(bool on) {
 
 void Module::set_requires_grad(bool on) {
   Walk walk([on](const std::string&, Tensor& parameter) { qing::set_requires_grad(parameter, on); }, nullptr, nullptr);
-  visit(walk);
+  walk.over(*this);
 }
 
 void Module::zero_grad() {
@@ -211,7 +220,7 @@ void Module::to(DType dtype) {
   };
   Walk walk([&](const std::string&, Tensor& parameter) { convert(parameter); },
             [&](const std::string&, Tensor& buffer, bool) { convert(buffer); }, nullptr);
-  visit(walk);
+  walk.over(*this);
 }
 
 StateDict Module::state_dict() {
@@ -307,7 +316,7 @@ LoadResult Module::adopt_state_dict(const StateDict& state, bool strict, const s
         if (persistent) adopt(name, buffer);
       },
       nullptr);
-  visit(walk);
+  walk.over(*this);
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <qing/autograd/autograd.h>
+#include <qing/autograd/training_watch.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/warnings.h>
 
@@ -58,6 +59,7 @@ Lbfgs::Lbfgs(std::vector<Tensor> parameters, LbfgsOptions options)
   check_option("max_eval", static_cast<double>(options.max_eval), true);
   check_option("history_size", static_cast<double>(options.history_size), false);
   if (options_.max_eval == 0) options_.max_eval = options_.max_iter * 5 / 4;
+  watch_training(parameters_);
 }
 
 void Lbfgs::zero_grad() {

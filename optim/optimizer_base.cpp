@@ -1,7 +1,9 @@
 #include <qing/optim/optimizer_base.h>
 
 #include <fmt/format.h>
+#include <qing/autograd/training_watch.h>
 #include <qing/nn/training_mode.h>
+#include <qing/optim/forgotten_parts.h>
 #include <qing/tensor/dispatch.h>
 #include <qing/tensor/kernels/kernels.h>
 #include <qing/tensor/ops/apply.h>
@@ -62,6 +64,7 @@ void Optimizer::add_group(const std::vector<Tensor>& parameters) {
 void Optimizer::finish_groups() {
   if (groups_.empty()) throw ValueError(fmt::format("{}: there are no parameters", name_));
   for (size_t group = 0; group < groups_.size(); ++group) check_options(group);
+  watch_training(parameters());
 }
 
 void Optimizer::zero_grad() {
@@ -111,7 +114,10 @@ void Optimizer::warn_of_nothing_learnt(const std::vector<Job>& jobs) {
         fmt::format("{}: all gradients are zero, so step() teaches the model nothing; call step() after backward() "
                     "and before zero_grad(), and see that the loss depends on the parameters",
                     name_));
-  } else if (nn::only_evaluated()) {
+    return;
+  }
+  warn_of_forgotten_parts(name_, parameters());
+  if (nn::only_evaluated()) {
     warn_once("step in evaluation mode",
               fmt::format("{}: step() after forward passes in evaluation mode only, without dropout and with running "
                           "statistics; call train() on the model, since modules begin in evaluation mode",

@@ -36,8 +36,8 @@ class Optimizer : public Stateful {
   /// Updates every parameter that has a gradient, in one parallel pass, and bumps their versions. The bits depend
   /// neither on the number of threads nor on the other parameters. The update uses the gradients times
   /// `gradient_scale`, which saves clipping a separate pass; the stored gradients keep their values. Until a step finds
-  /// a gradient other than zeros, a step without one warns (tensor/warnings.h), as does the first step of a process
-  /// that has recorded layers such as dropout in evaluation mode only. Each warning comes once.
+  /// a gradient other than zeros, a step without one warns (tensor/warnings.h). The first step with one warns of parts
+  /// that nothing trains, and of dropout that was recorded in evaluation mode only. Each warning comes once.
   void step(double gradient_scale = 1);
   void zero_grad();
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include <qing/nn/forgotten_layers.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
 #include <qing/nn/layers/conv3d.h>
@@ -45,7 +46,10 @@ void Conv1d::visit(Visitor& visitor) {
   visitor.parameter("bias", bias_);
 }
 
-Tensor Conv1d::compute(const Tensor& x, Generator*) const { return conv1d(x, weight_, bias_, options_); }
+Tensor Conv1d::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
+  return conv1d(x, weight_, bias_, options_);
+}
 
 Conv2d::Conv2d(int64_t in_channels, int64_t out_channels, Size2d kernel_size, Generator& rng, Conv2dOptions options,
                bool bias)
@@ -60,7 +64,10 @@ void Conv2d::visit(Visitor& visitor) {
   visitor.parameter("bias", bias_);
 }
 
-Tensor Conv2d::compute(const Tensor& x, Generator*) const { return conv2d(x, weight_, bias_, options_); }
+Tensor Conv2d::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
+  return conv2d(x, weight_, bias_, options_);
+}
 
 ConvTranspose2d::ConvTranspose2d(int64_t in_channels, int64_t out_channels, Size2d kernel_size, Generator& rng,
                                  ConvTranspose2dOptions options, bool bias)
@@ -76,6 +83,7 @@ void ConvTranspose2d::visit(Visitor& visitor) {
 }
 
 Tensor ConvTranspose2d::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
   return conv_transpose2d(x, weight_, bias_, options_);
 }
 
@@ -92,7 +100,10 @@ void Conv3d::visit(Visitor& visitor) {
   visitor.parameter("bias", bias_);
 }
 
-Tensor Conv3d::compute(const Tensor& x, Generator*) const { return conv3d(x, weight_, bias_, options_); }
+Tensor Conv3d::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
+  return conv3d(x, weight_, bias_, options_);
+}
 
 ConvTranspose3d::ConvTranspose3d(int64_t in_channels, int64_t out_channels, Size3d kernel_size, Generator& rng,
                                  ConvTranspose3dOptions options, bool bias)
@@ -108,6 +119,7 @@ void ConvTranspose3d::visit(Visitor& visitor) {
 }
 
 Tensor ConvTranspose3d::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
   return conv_transpose3d(x, weight_, bias_, options_);
 }
 

@@ -1,6 +1,7 @@
 #include <qing/nn/layers/embedding.h>
 
 #include <qing/autograd/ops/indexing.h>
+#include <qing/nn/forgotten_layers.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
 
@@ -18,6 +19,9 @@ Embedding::Embedding(int64_t num_embeddings, int64_t embedding_dim, Generator& r
 
 void Embedding::visit(Visitor& visitor) { visitor.parameter("weight", weight_); }
 
-Tensor Embedding::forward(const Tensor& ids) const { return embedding(weight_, ids, padding_idx_); }
+Tensor Embedding::forward(const Tensor& ids) const {
+  note_use(*this, weight_);
+  return embedding(weight_, ids, padding_idx_);
+}
 
 }  // namespace qing::nn

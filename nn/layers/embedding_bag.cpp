@@ -1,5 +1,6 @@
 #include <qing/nn/layers/embedding_bag.h>
 
+#include <qing/nn/forgotten_layers.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
 
@@ -19,6 +20,7 @@ EmbeddingBag::EmbeddingBag(int64_t num_embeddings, int64_t embedding_dim, Genera
 void EmbeddingBag::visit(Visitor& visitor) { visitor.parameter("weight", weight_); }
 
 Tensor EmbeddingBag::forward(const Tensor& ids, const Tensor& offsets, const Tensor& per_sample_weights) const {
+  note_use(*this, weight_);
   return embedding_bag(weight_, ids, offsets, mode_, padding_idx_, per_sample_weights);
 }
 

@@ -11,6 +11,7 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/nn/forgotten_layers.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
 #include <qing/nn/layers/lora.h>
@@ -165,11 +166,13 @@ Tensor Linear::compute(const Tensor& x, Generator*) const {
   if (x.dtype() == DType::bf16 && takes_bf16() && x.dim() >= 1 && x.size(-1) == weight_.size(1)) {
     return product_of_bf16(x);
   }
+  note_use(*this, weight_);
   const Tensor y = packed_fits(x) ? packed_product(x, false) : linear(x, weight_, bias_);
   return adapted() ? y + lora_->forward(x) : y;
 }
 Tensor Linear::forward_gelu(const Tensor& x) const {
   if (adapted()) return gelu(forward(x));
+  note_use(*this, weight_);
   return packed_fits(x) ? packed_product(x, true) : linear_gelu(x, weight_, bias_);
 }
 
@@ -298,6 +301,7 @@ Tensor Bilinear::forward(const Tensor& x1, const Tensor& x2) const {
     throw ShapeError(fmt::format("Bilinear: x1 {} and x2 {}; needs [..., {}] and [..., {}]", to_string(x1.shape()),
                                  to_string(x2.shape()), in1, in2));
   }
+  note_use(*this, weight_);
   // W[o]ᵀ·x1 for every o, then its inner product with x2.
   const Tensor rows = reshape(x1, {-1, in1}), columns = reshape(permute(weight_, {0, 2, 1}), {out * in2, in1});
   const Tensor products = reshape(linear(rows, columns), {rows.size(0), out, in2}) * reshape(x2, {-1, 1, in2});

@@ -7,6 +7,7 @@
 
 #include <qing/autograd/autograd.h>
 #include <qing/autograd/ops.h>
+#include <qing/nn/forgotten_layers.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
 
@@ -101,6 +102,7 @@ Tensor MultiheadAttention::project(const Tensor& x, int64_t first, int64_t count
   if (x.dim() < 2 || x.size(-1) != embed_dim_) {
     throw ShapeError(fmt::format("{}: an input of {}; needs [..., {}]", kLayerName, to_string(x.shape()), embed_dim_));
   }
+  note_use(*this, in_proj_weight_);
   if (count == 3) return linear(x, in_proj_weight_, in_proj_bias_);
   const int64_t begin = first * embed_dim_, end = (first + count) * embed_dim_;
   return linear(x, slice(in_proj_weight_, 0, begin, end),

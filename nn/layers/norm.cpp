@@ -7,6 +7,7 @@
 #include <qing/autograd/ops/gradient_checkpoint.h>
 #include <qing/autograd/ops/normalization.h>
 #include <qing/autograd/ops/views.h>
+#include <qing/nn/forgotten_layers.h>
 #include <qing/nn/layers/check.h>
 #include <qing/nn/training_mode.h>
 
@@ -23,7 +24,10 @@ void LayerNorm::visit(Visitor& visitor) {
   visitor.parameter("bias", bias_);
 }
 
-Tensor LayerNorm::compute(const Tensor& x, Generator*) const { return layer_norm(x, weight_, bias_, eps_); }
+Tensor LayerNorm::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
+  return layer_norm(x, weight_, bias_, eps_);
+}
 
 Tensor LayerNorm::forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const {
   return dropout_add_layer_norm(x, residual, weight_, bias_, eps_, p, rng);
@@ -40,7 +44,10 @@ RMSNorm::RMSNorm(int64_t width, std::optional<double> eps) : eps_(eps) {
 
 void RMSNorm::visit(Visitor& visitor) { visitor.parameter("weight", weight_); }
 
-Tensor RMSNorm::compute(const Tensor& x, Generator*) const { return rms_norm(x, weight_.shape(), weight_, eps_); }
+Tensor RMSNorm::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
+  return rms_norm(x, weight_.shape(), weight_, eps_);
+}
 
 Tensor RMSNorm::forward_residual(const Tensor& x, const Tensor& residual, double p, Generator* rng) const {
   return compute(residual + (rng != nullptr && p > 0 ? dropout(x, p, *rng) : x), nullptr);
@@ -75,6 +82,7 @@ void RunningNorm::check(const Tensor& x, int64_t least, int64_t most, int64_t ch
 }
 
 Tensor BatchNorm::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
   check(x, least_rank_, most_rank_, 1);
   note_mode(*this, x);
   Tensor y = batch_norm(x, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum, options_.eps);
@@ -83,6 +91,7 @@ Tensor BatchNorm::compute(const Tensor& x, Generator*) const {
 }
 
 Tensor BatchNorm::forward_relu(const Tensor& x, const Tensor& residual) const {
+  note_use(*this, weight_);
   check(x, least_rank_, most_rank_, 1);
   note_mode(*this, x);
   Tensor y = batch_norm_relu(x, residual, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum,
@@ -99,6 +108,7 @@ void BatchNorm::count_batch() const {
 
 // Like PyTorch's, it does not count batches.
 Tensor InstanceNorm::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
   check(x, rank_ - 1, rank_, x.dim() == rank_ ? 1 : 0);
   const auto normalised = [this](const Tensor& batch) {
     return instance_norm(batch, running_mean_, running_var_, weight_, bias_, by_input(), options_.momentum,
@@ -125,6 +135,7 @@ void GroupNorm::visit(Visitor& visitor) {
 }
 
 Tensor GroupNorm::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
   return group_norm(x, num_groups_, weight_, bias_, eps_);
 }
 

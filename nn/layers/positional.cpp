@@ -10,6 +10,7 @@
 #include <qing/autograd/ops/arithmetic.h>
 #include <qing/autograd/ops/indexing.h>
 #include <qing/autograd/ops/views.h>
+#include <qing/nn/forgotten_layers.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
 
@@ -80,10 +81,12 @@ LearnedPositionalEncoding::LearnedPositionalEncoding(int64_t d_model, int64_t ma
 void LearnedPositionalEncoding::visit(Visitor& visitor) { visitor.parameter("weight", weight_); }
 
 Tensor LearnedPositionalEncoding::compute(const Tensor& x, Generator*) const {
+  note_use(*this, weight_);
   return add(x, first_rows(x, weight_, "LearnedPositionalEncoding"));
 }
 
 Tensor LearnedPositionalEncoding::forward(const Tensor& x, const Tensor& positions) const {
+  note_use(*this, weight_);
   return add(x, rows_at(x, positions, weight_, "LearnedPositionalEncoding"));
 }
 

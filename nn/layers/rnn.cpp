@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include <qing/autograd/ops.h>
+#include <qing/nn/forgotten_layers.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
 #include <qing/nn/training_mode.h>
@@ -112,6 +113,7 @@ void Recurrent::run_direction(const Tensor& x, size_t index, const Schedule& sch
   const Weights& w = weights_[index];
   const int64_t directions = options_.bidirectional ? 2 : 1, at = static_cast<int64_t>(index);
   const bool reverse = at % directions == 1;
+  note_use(*this, w.ih);
   const Tensor x_gates = linear(x, w.ih, w.bias_ih);
   const Tensor order = schedule.sequences(0, schedule.batch(), 0);
   const auto begin_with = [&](const Tensor& given) {

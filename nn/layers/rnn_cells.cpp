@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include <qing/autograd/ops.h>
+#include <qing/nn/forgotten_layers.h>
 #include <qing/nn/init.h>
 #include <qing/nn/layers/check.h>
 #include <qing/tensor/errors.h>
@@ -50,6 +51,7 @@ RecurrentCell::Step RecurrentCell::begin(const Tensor& input, const Tensor& hidd
   }
   const Tensor x = input.dim() == 1 ? unsqueeze(input, 0) : input;
   const Tensor h = state_of(hidden, x, "h");
+  note_use(*this, weight_ih_);
   return {x, h, linear(x, weight_ih_, bias_ih_), linear(h, weight_hh_, bias_hh_)};
 }
 

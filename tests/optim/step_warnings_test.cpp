@@ -80,6 +80,82 @@ TEST_F(StepWarnings, TrainingWithoutFaultsIsSilent) {
   EXPECT_TRUE(given_.empty()) << given_.front();
 }
 
+// A model whose visit() may forget a layer.
+struct Forgetful : nn::Module {
+  Forgetful(Generator& rng, bool reports_last) : first(3, 4, rng), last(4, 2, rng), reports_last(reports_last) {}
+  void visit(Visitor& visitor) override {
+    visitor.module("first", first);
+    if (reports_last) visitor.module("last", last);
+  }
+  Tensor operator()(const Tensor& x) const { return last(first(x)); }
+
+  nn::Linear first, last;
+  bool reports_last;
+};
+
+TEST_F(StepWarnings, ALayerThatNoVisitReportsWarnsOnce) {
+  Forgetful model(rng_, false);
+  model.set_requires_grad(true);
+  model(Tensor::full({2, 3}, 1));  // before there is an optimizer, a pass does not count
+  EXPECT_TRUE(given_.empty());
+  Sgd sgd(model.parameters());
+  for (int step = 0; step < 2; ++step) {
+    backward(sum(model(Tensor::full({2, 3}, 1))));
+    sgd.step();
+  }
+  ASSERT_EQ(given_.size(), 1U);
+  EXPECT_NE(given_[0].find("Sgd: a layer took part in the forward pass that no module reports, so it is not trained: "
+                           "Linear with a weight of shape [2, 4]; report it in visit()"),
+            std::string::npos)
+      << given_[0];
+}
+
+TEST_F(StepWarnings, LayersThatAreReportedOrFrozenAreSilent) {
+  Forgetful reporting(rng_, true), frozen(rng_, false), evaluated(rng_, false);
+  reporting.set_requires_grad(true);
+  frozen.set_requires_grad(true);
+  frozen.last.freeze();
+  Sgd sgd(reporting.parameters()), other(frozen.parameters());
+  {
+    const NoGradGuard guard;
+    evaluated(Tensor::full({2, 3}, 1));
+  }
+  backward(sum(reporting(Tensor::full({2, 3}, 1)) + frozen(Tensor::full({2, 3}, 1))));
+  sgd.step();
+  other.step();
+  EXPECT_TRUE(given_.empty()) << given_.front();
+}
+
+TEST_F(StepWarnings, ALeafWithAGradientAndNoOptimizerWarnsOnce) {
+  nn::Linear linear(3, 2, rng_);
+  linear.set_requires_grad(true);
+  Tensor scale = Tensor::full({2}, 1), other = Tensor::full({1}, 1);
+  set_requires_grad(scale);
+  set_requires_grad(other);
+  Sgd sgd(linear.parameters()), of_other({other});
+  for (int step = 0; step < 2; ++step) {
+    backward(sum(linear(Tensor::full({4, 3}, 1)) * scale * other));
+    sgd.step();
+    of_other.step();
+  }
+  ASSERT_EQ(given_.size(), 1U);
+  EXPECT_NE(given_[0].find("Sgd: backward() gave gradients to tensors that no optimizer has, so they are not trained: "
+                           "shapes [2]; report them in visit()"),
+            std::string::npos)
+      << given_[0];
+}
+
+TEST_F(StepWarnings, AParameterThatWasFrozenForAWhileIsSilent) {
+  nn::Linear linear(3, 2, rng_);
+  linear.set_requires_grad(true);
+  Sgd sgd(linear.parameters());
+  linear.freeze();
+  linear.unfreeze();
+  backward(sum(linear(Tensor::full({2, 3}, 1))));
+  sgd.step();
+  EXPECT_TRUE(given_.empty()) << given_.front();
+}
+
 TEST_F(StepWarnings, AModelThatTrainsAsItEvaluatesIsSilent) {
   nn::Linear linear(3, 2, rng_);
   linear.set_requires_grad(true);
