@@ -62,7 +62,7 @@ char guessed_label_separator(const std::filesystem::path& file, RowOptions optio
   if (!std::filesystem::is_regular_file(file)) {
     throw DataError(
         fmt::format("{}: is read twice to find what separates labels; save it in a file, or give "
-                    "--label-separator",
+                    "the option label_separator",
                     file.string()));
   }
   options.label_separator = kLabelSeparators.front();
@@ -149,12 +149,13 @@ void LabelledRowReader::fail_without(const std::string& column) const {
   std::vector<std::string> marked;
   if (column == options_.label_column && !options_.several_labels) marked = guessed_columns();
   table_.fail_at_header(fmt::format(
-      "no column '{}' in the header, which has: {}; name the column with {}{}", column, fmt::join(shown, ", "),
-      column == options_.text_column    ? "--text-column"
-      : column == options_.label_column ? "--label-column"
-                                        : "--label-columns",
+      "no column '{}' in the header, which has: {}; name the column with the option {}{}", column,
+      fmt::join(shown, ", "),
+      column == options_.text_column    ? "text_column"
+      : column == options_.label_column ? "label_column"
+                                        : "label_columns",
       marked.empty() ? ""
-                     : fmt::format(". The columns {} seem to mark a label each: --multi-label 1 learns them",
+                     : fmt::format(". The columns {} seem to mark a label each: the option multi_label learns them",
                                    visible(fmt::format("{}", fmt::join(marked, ", "))))));
 }
 
@@ -169,7 +170,7 @@ void LabelledRowReader::find_label_columns() {
   const TableFormat format = table_.format();
   const bool has_columns = format != TableFormat::text && format != TableFormat::fasttext;
   if (!options_.label_columns.empty() && !has_columns) {
-    table_.fail_at_header("the lines of the file have no columns; leave --label-columns out");
+    table_.fail_at_header("the lines of the file have no columns; leave the option label_columns out");
   }
   const bool has_label = format != TableFormat::json && place_of(options_.label_column, label_names(options_));
   if (options_.label_columns.empty() && options_.guesses_label_columns && has_columns && !has_label) {
@@ -190,7 +191,7 @@ void LabelledRowReader::find_columns() {
   if (!text_at_) fail_without(options_.text_column);
   if (std::ranges::count(marks_at_, *text_at_) > 0) {
     table_.fail_at_header(
-        fmt::format("the column '{}' holds the texts and marks no label; take it out of --label-columns",
+        fmt::format("the column '{}' holds the texts and marks no label; take it out of the option label_columns",
                     visible(table_.columns()[*text_at_])));
   }
   const bool marked = !options_.label_columns.empty();
@@ -198,8 +199,8 @@ void LabelledRowReader::find_columns() {
   if (label_at_ == text_at_) {
     if (options_.label_column != kUsualLabel) {
       table_.fail_at_header(
-          fmt::format("the column '{}' cannot hold both the texts and the labels; name another one with --text-column "
-                      "or --label-column",
+          fmt::format("the column '{}' cannot hold both the texts and the labels; name another one with the option "
+                      "text_column or the option label_column",
                       visible(options_.label_column)));
     }
     label_at_.reset();
@@ -356,8 +357,8 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
   } else if (label != nullptr) {
     const json::value* one = list == nullptr ? label : list->size() == 1 ? &list->front() : nullptr;
     if (one == nullptr && options_.needs_label) {
-      fail(fmt::format("field '{}' is a list of {} labels; give one string, or train with --multi-label 1", label_name,
-                       list->size()));
+      fail(fmt::format("field '{}' is a list of {} labels; give one string, or train with the option multi_label",
+                       label_name, list->size()));
     }
     // A row that is predicted needs no label, so that any other value stands for none.
     const bool named = one != nullptr && (one->is_string() || one->is_number() || one->is_bool());
@@ -409,7 +410,7 @@ LabelledRow LabelledRowReader::of_task(const json::object& object) {
   if (choices.empty() && asks && options_.needs_label) {
     const std::set<std::string> questions = questions_of(annotations);
     if (!questions.empty() && !questions.contains(options_.label_column)) {
-      fail(fmt::format("the task has no question '{}' with choices, but {}; name one with --label-column",
+      fail(fmt::format("the task has no question '{}' with choices, but {}; name one with the option label_column",
                        options_.label_column, fmt::join(questions, ", ")));
     }
   }
@@ -426,12 +427,12 @@ LabelledRow LabelledRowReader::of_task(const json::object& object) {
   if (choices.size() > 1) {
     const std::set<std::string> questions = questions_of(annotations);
     if (!asks && questions.size() > 1) {
-      fail(fmt::format("the annotations answer the questions {}; name one with --label-column",
+      fail(fmt::format("the annotations answer the questions {}; name one with the option label_column",
                        fmt::join(questions, ", ")));
     }
     fail(
         fmt::format("the annotations choose {} different labels; leave one, mark one as the ground truth, or train "
-                    "with --multi-label 1",
+                    "with the option multi_label",
                     choices.size()));
   }
   return {.label = *choices.begin(), .text = std::string(text->get_string()), .source = {}};

@@ -66,8 +66,8 @@ void ExampleReader::check_label_columns() {
   const std::vector<std::string>& columns = rows_.label_columns();
   if (columns.empty()) return;
   constexpr const char* kRemedy =
-      "name the columns of the labels (--label-columns, DatasetOptions::label_columns), or give them other names "
-      "(--map, DatasetOptions::map)";
+      "name the columns of the labels (the option label_columns), or give them other names "
+      "(the option map)";
   for (const std::string& column : columns) {
     if (std::ranges::count(options_.labels, options_.map(column)) > 0) continue;
     rows_.table().fail_at_header(fmt::format("the column '{}' is none of the labels {}; {}", visible(column),
@@ -142,7 +142,7 @@ void ExampleReader::refuse_label(const std::string& label) {
   const std::string& proposed = proposal();
   rows_.fail(fmt::format("unknown label '{}'; use one of {}{}", shortened(visible(label), 64),
                          fmt::join(options_.labels, ", "),
-                         proposed.empty() ? ", or give the file's labels these names (--map, DatasetOptions::map)"
+                         proposed.empty() ? ", or give the file's labels these names (the option map)"
                                           : ", or give the file's labels these names: " + proposed));
 }
 

@@ -31,7 +31,7 @@ std::map<std::string, int64_t> learn_labels(std::span<const std::filesystem::pat
       if (all.size() <= kMostLearnedLabels) continue;
       rows.fail(
           fmt::format("there are more than {} different labels; is '{}' the column of the labels? If so, give "
-                      "all of them with --labels",
+                      "all of them with the option labels",
                       kMostLearnedLabels, options.label_column));
     }
   }

@@ -147,7 +147,9 @@ class LineSource : public RowSource {
     const std::string_view label = line.substr(kMark.size(), end - kMark.size());
     std::string_view text = line.substr(end);
     text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
-    if (text.starts_with(kMark)) { fail("the line has more than one label; give one, or train with --multi-label 1"); }
+    if (text.starts_with(kMark)) {
+      fail("the line has more than one label; give one, or train with the option multi_label");
+    }
     if (text.find(" __label__") != text.npos) fail("a label follows the text; write it in front");
     fields_ = {std::string(label), std::string(text)};
   }
@@ -156,7 +158,8 @@ class LineSource : public RowSource {
     std::string labels;
     while (line.starts_with(mark)) {
       const size_t end = std::min(line.find_first_of(" \t"), line.size());
-      labels += (labels.empty() ? "" : " ") + std::string(line.substr(mark.size(), end - mark.size()));
+      if (!labels.empty()) labels += ' ';
+      labels += line.substr(mark.size(), end - mark.size());
       line.remove_prefix(end);
       line.remove_prefix(std::min(line.find_first_not_of(" \t"), line.size()));
     }

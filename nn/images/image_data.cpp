@@ -113,8 +113,9 @@ struct TargetSize {
   }
   Image fitted(Image image, const std::string& place) const {
     if (!given && (image.height != height || image.width != width)) {
-      throw DataError(fmt::format("{}: {} x {} pixels, but the first picture has {} x {}; give --image-size", place,
-                                  image.width, image.height, width, height));
+      throw DataError(fmt::format(
+          "{}: {} x {} pixels, but the first picture has {} x {}; give a size (the options height and width)", place,
+          image.width, image.height, width, height));
     }
     ImagePreprocessing p;
     p.height = height;

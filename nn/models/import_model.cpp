@@ -106,12 +106,13 @@ class PoolingFiles {
       : normalize_(modules.options.normalize) {
     if (!modules.pooling.empty()) {
       if (options.pooling) {
-        throw ValueError(fmt::format("import: {} says the pooling; leave --pooling out", modules.pooling.string()));
+        throw ValueError(
+            fmt::format("import: {} says the pooling; leave the option pooling out", modules.pooling.string()));
       }
       config_ = read_file(modules.pooling);
     } else if (options.pooling) {
       if (!holds_sentence_embedding(source)) {
-        throw ValueError("import: a model with a head has no pooling; leave --pooling out");
+        throw ValueError("import: a model with a head has no pooling; leave the option pooling out");
       }
       config_ = pooling_json(*options.pooling);
     }
@@ -235,7 +236,7 @@ ImportedModel import_file(const fs::path& source, const fs::path& out, const Imp
 
 // An encoder-decoder. Fixed positions and second names of the table of embeddings are left out.
 ImportedModel import_translation(const fs::path& source, const fs::path& out, const ImportOptions& options) {
-  if (options.pooling) throw ValueError("import: a translation model has no pooling; leave --pooling out");
+  if (options.pooling) throw ValueError("import: a translation model has no pooling; leave the option pooling out");
   const PretrainedTranslation loaded = load_pretrained_translation(source);
   const TranslationConfig& config = loaded.model->config();
   const bool has_tokenizer = is_there(source / "tokenizer.json");

@@ -17,28 +17,29 @@ namespace {
 using nn::Problem;
 
 [[noreturn]] void refuse_option(std::string_view name, Problem problem, std::string_view remedy) {
-  throw ValueError(fmt::format("train_classifier: {} does not fit {} training; {}", name, name_of(problem), remedy));
+  throw ValueError(
+      fmt::format("train_classifier: the option {} does not fit {} training; {}", name, name_of(problem), remedy));
 }
 
 void check_multi_label(const TrainOptions& o) {
   constexpr auto kProblem = Problem::multi_label;
-  if (o.balance > 0) refuse_option("--balance", kProblem, "--positive-weight weighs rare labels");
-  if (o.consistency > 0) refuse_option("--consistency", kProblem, "leave it out");
+  if (o.balance > 0) refuse_option("balance", kProblem, "the option positive_weight weighs rare labels");
+  if (o.consistency > 0) refuse_option("consistency", kProblem, "leave it out");
   if (!o.extra_groups.empty()) {
-    refuse_option("--extra", kProblem, "give the file as --data if its texts have all their labels");
+    refuse_option("extra_groups", kProblem, "train on its texts as on all others if they have all their labels");
   }
-  if (o.teacher_temperature != 1) refuse_option("--teacher-temperature", kProblem, "leave it at 1");
+  if (o.teacher_temperature != 1) refuse_option("teacher_temperature", kProblem, "leave it at 1");
 }
 
 void check_regression(const TrainOptions& o) {
   constexpr auto kProblem = Problem::regression;
-  for (const auto& [name, value] : {std::pair("--balance", o.balance), std::pair("--consistency", o.consistency),
-                                    std::pair("--label-smoothing", o.label_smoothing),
-                                    std::pair("--ngrams", static_cast<double>(o.ngram_min_texts))}) {
+  for (const auto& [name, value] : {std::pair("balance", o.balance), std::pair("consistency", o.consistency),
+                                    std::pair("label_smoothing", o.label_smoothing),
+                                    std::pair("ngram_min_texts", static_cast<double>(o.ngram_min_texts))}) {
     if (value > 0) refuse_option(name, kProblem, "leave it out");
   }
-  if (!o.teachers.empty()) refuse_option("--teacher", kProblem, "leave it out");
-  if (!o.extra_groups.empty()) refuse_option("--extra", kProblem, "give the file as --data");
+  if (!o.teachers.empty()) refuse_option("teachers", kProblem, "leave it out");
+  if (!o.extra_groups.empty()) refuse_option("extra_groups", kProblem, "train on its texts as on all others");
 }
 
 void check_example(const TrainOptions& o, const nn::Example& example, size_t i) {
@@ -68,13 +69,13 @@ void check_problem(const TrainOptions& o) {
         "train_classifier: multi_label, ordinal and regression are different kinds of training; set one of them to 1");
   }
   if (o.positive_weight > 0 && o.problem() != Problem::multi_label) {
-    refuse_option("--positive-weight", o.problem(), "--balance corrects label frequencies there");
+    refuse_option("positive_weight", o.problem(), "the option balance corrects label frequencies there");
   }
   switch (o.problem()) {
     case Problem::multi_label: return check_multi_label(o);
     case Problem::regression: return check_regression(o);
     case Problem::ordinal:
-      if (o.teacher_temperature != 1) refuse_option("--teacher-temperature", Problem::ordinal, "leave it at 1");
+      if (o.teacher_temperature != 1) refuse_option("teacher_temperature", Problem::ordinal, "leave it at 1");
       return;
     default: return;
   }

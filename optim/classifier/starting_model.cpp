@@ -98,12 +98,13 @@ void check_ngrams(const nn::ClassifierConfig& config, const TrainOptions& o) {
   if (o.ngram_min_texts == 0) return;
   // Those of the folder are kept with its head.
   if (config.ngram_head && keeps_head(config, o)) {
-    throw ValueError(fmt::format("train_classifier: {} has n-grams of its own; leave --ngrams out", o.from.string()));
+    throw ValueError(fmt::format("train_classifier: {} has n-grams of its own; leave the option ngram_min_texts out",
+                                 o.from.string()));
   }
   if (config.encoder.family != nn::EncoderFamily::bert) {
     throw ValueError(
         fmt::format("train_classifier: {} is of the model_type \"{}\", and n-grams stand beside BERT's "
-                    "encoder only; leave --ngrams out",
+                    "encoder only; leave the option ngram_min_texts out",
                     o.from.string(), nn::names_of(config.encoder.family).model_type));
   }
 }
@@ -118,8 +119,8 @@ StartingModel existing_model(std::span<const nn::Example> examples, const TrainO
                                 config.encoder.vocab_size));
   }
   if (o.word_dropout > 0 && stored.mask_id() < 0) {
-    throw ValueError(fmt::format("train_classifier: the tokenizer of {} has no mask token; leave --word-dropout out",
-                                 o.from.string()));
+    throw ValueError(fmt::format(
+        "train_classifier: the tokenizer of {} has no mask token; leave the option word_dropout out", o.from.string()));
   }
   nn::TokenizerOptions options = stored.options();
   options.max_length = static_cast<int32_t>(std::min<int64_t>(o.max_length, most));

@@ -23,20 +23,21 @@ std::vector<uint32_t> sizes_of(const TokenFile& tokens) {
 void check_streamed_options(const TrainOptions& o) {
   const auto refuse = [](bool given, const char* option, const char* why) {
     if (!given) return;
-    throw ValueError(fmt::format(
-        "train_classifier: {} does not go with texts that are read from the disk: {}; leave one of the two out", option,
-        why));
+    throw ValueError(
+        fmt::format("train_classifier: the option {} does not go with texts that are read from the disk: {}; leave one "
+                    "of the two out",
+                    option, why));
   };
-  refuse(o.ngram_min_texts > 0, "--ngrams", "its table is counted over all texts in memory");
-  refuse(o.prune_vocab != 0, "--prune-vocab", "the tokens that occur are known only after all texts are tokenized");
-  refuse(!o.teachers.empty(), "--teacher", "a teacher's predictions of all texts are kept in memory");
-  refuse(!o.extra_groups.empty(), "--extra", "a share of a group is drawn in memory");
-  refuse(!o.unlabelled_groups.empty(), "--unlabelled", "it needs a teacher");
-  refuse(o.multi_label != 0, "--multi-label", "the file of tokens has one label for each text");
-  refuse(o.regression != 0, "--regression", "the file of tokens has one label for each text");
+  refuse(o.ngram_min_texts > 0, "ngram_min_texts", "its table is counted over all texts in memory");
+  refuse(o.prune_vocab != 0, "prune_vocab", "the tokens that occur are known only after all texts are tokenized");
+  refuse(!o.teachers.empty(), "teachers", "a teacher's predictions of all texts are kept in memory");
+  refuse(!o.extra_groups.empty(), "extra_groups", "a share of a group is drawn in memory");
+  refuse(!o.unlabelled_groups.empty(), "unlabelled_groups", "it needs a teacher");
+  refuse(o.multi_label != 0, "multi_label", "the file of tokens has one label for each text");
+  refuse(o.regression != 0, "regression", "the file of tokens has one label for each text");
   if (o.from.empty() || o.labels.empty()) return;
   const auto config = nn::ClassifierConfig::load_for_fine_tuning(o.from / "config.json");
-  refuse(config.ngram_head && keeps_head(config, o), fmt::format("--from {}", o.from.string()).c_str(),
+  refuse(config.ngram_head && keeps_head(config, o), fmt::format("from {}", o.from.string()).c_str(),
          "the model has n-grams of its own, and the file of tokens has none");
 }
 

@@ -110,8 +110,7 @@ void testify(int orders) {
   const RankProcess* first = watch.next(-1);
   if (first == nullptr) return;
   const std::string text = fmt::format(
-      "qing: error: rank {} (process {} on {}) has ended: it was killed or crashed. The training ends; --resume goes "
-      "on "
+      "qing: error: rank {} (process {} on {}) has ended: it was killed or crashed. The training ends; resume it "
       "from its last checkpoint\n",
       first->rank, first->pid, first->host);
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text.data(), text.size());

@@ -13,6 +13,7 @@
 
 #include <qing/serve/cli/command_line.h>
 #include <qing/serve/cli/help_format.h>
+#include <qing/serve/cli/option_names.h>
 #include <qing/serve/cli/server_lost.h>
 #include <qing/serve/cli/training_ranks.h>
 #include <qing/serve/cli/unknown_argument.h>
@@ -30,7 +31,7 @@ constexpr int kServerLost = 3;
 
 int fail(const char* what, int code) {
   std::fflush(stdout);
-  std::fprintf(stderr, "%s%s\n", cli::error_prefix().c_str(), what);
+  std::fprintf(stderr, "%s%s\n", cli::error_prefix().c_str(), cli::with_option_names(what).c_str());
   return code;
 }
 

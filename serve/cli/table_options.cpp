@@ -12,6 +12,7 @@
 #include <qing/nn/data/text_encoding.h>
 #include <qing/nn/text/normalizer.h>
 #include <qing/serve/cli/config_file.h>
+#include <qing/serve/cli/option_names.h>
 #include <qing/serve/common/usage_error.h>
 
 namespace qing::serve::cli {
@@ -112,7 +113,7 @@ void add_table_options(CLI::App& command, TableArguments& a, bool labels, const 
 }
 
 void SkippedRows::add(const nn::LineError& error) {
-  if (++count_ <= kShownRows) fmt::print(stderr, "qing: skipped {}\n", error.what());
+  if (++count_ <= kShownRows) fmt::print(stderr, "qing: skipped {}\n", with_option_names(error.what()));
 }
 
 void SkippedRows::report() {

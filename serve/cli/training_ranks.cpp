@@ -19,6 +19,7 @@
 #include <qing/optim/parallel/launch.h>
 #include <qing/optim/parallel/mpi_ranks.h>
 #include <qing/optim/parallel/witness.h>
+#include <qing/serve/cli/option_names.h>
 #include <qing/serve/common/output.h>
 #include <qing/serve/common/usage_error.h>
 #include <qing/tensor/kernels/kernels.h>
@@ -114,7 +115,7 @@ std::function<int()>& rank_failure() {
 
 [[noreturn]] void end_all(optim::MpiRanks& ranks, const std::exception& error, int code) {
   std::fflush(stdout);
-  fmt::print(stderr, "{}{}\n", error_prefix(), error.what());
+  fmt::print(stderr, "{}{}\n", error_prefix(), with_option_names(error.what()));
   ranks.end_all(rank_failure() ? rank_failure()() : code);
 }
 

@@ -66,11 +66,15 @@ optim::TrainOptions given_options(const json::object& options) {
   return given;
 }
 
-// "train_classifier: --balance does not fit ..." as a request knows the option: "balance: does not fit ..."
+// "train_classifier: the option balance does not fit ..." as a request knows the option: "balance: does not fit ..."
 std::string without_operation(const std::string& error) {
-  const size_t option = error.find("--"), end = error.find(' ', option);
-  if (option == error.npos || end == error.npos) return error;
-  return fmt::format("{}: {}", with_underscores(error.substr(option + 2, end - option - 2)), error.substr(end + 1));
+  constexpr std::string_view kPhrase = ": the option ";
+  const size_t phrase = error.find(kPhrase), begin = phrase + kPhrase.size();
+  const size_t end = phrase == error.npos ? error.npos : error.find(' ', begin);
+  if (end == error.npos) return error;
+  const std::string name = error.substr(begin, end - begin);
+  const optim::TrainOption* row = requested_option(name);
+  return fmt::format("{}: {}", row != nullptr ? with_underscores(row->option_name()) : name, error.substr(end + 1));
 }
 
 }  // namespace

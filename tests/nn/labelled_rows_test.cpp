@@ -76,7 +76,7 @@ TEST(LabelledRows, ReadsTasksOfLabelStudio) {
   EXPECT_EQ(read(path),
             (Rows{"positive|a|3", "positive|b|4",
                   "!6 the annotations choose 2 different labels; leave one, mark one as the ground truth, or train "
-                  "with --multi-label 1",
+                  "with the option multi_label",
                   "negative|d|6", "!7 the task has no annotation with one choice; annotate it, or remove it",
                   "!8 the task has no annotation with one choice; annotate it, or remove it", "neutral|g [], \" }|9"}));
 }
@@ -91,7 +91,8 @@ TEST(LabelledRows, ALabelColumnIsTheQuestionOfATask) {
   EXPECT_EQ(label({.label_column = "mood"}), "glad");
   EXPECT_EQ(label({.label_column = "language"}), "en");
   const auto message = [&](const RowOptions& options) { return test::message_of<LineError>([&] { label(options); }); };
-  EXPECT_NE(message({}).find("answer the questions language, mood; name one with --label-column"), std::string::npos);
+  EXPECT_NE(message({}).find("answer the questions language, mood; name one with the option label_column"),
+            std::string::npos);
   EXPECT_NE(message({.label_column = "none"}).find("no question 'none' with choices, but language, mood"),
             std::string::npos);
   EXPECT_NE(message({.label_column = "mood", .text_column = "none"}).find("none"), std::string::npos);
@@ -122,17 +123,18 @@ TEST(LabelledRows, ReadsDoccanoAndListsOfObjects) {
                                   "{\"id\":3,\"text\":\"c\",\"label\":[\"x\",\"y\"]}\n"
                                   "{\"id\":4,\"text\":\"d\",\"label\":[[0,1,\"ORG\"]]}\n"
                                   "{\"id\":5,\"text\":\"e\",\"label\":[\"negative\"]}\n");
-  EXPECT_EQ(
-      read(lines),
-      (Rows{"positive|a|1", "!2 field 'label' is a list of 0 labels; give one string, or train with --multi-label 1",
-            "!3 field 'label' is a list of 2 labels; give one string, or train with --multi-label 1",
-            "!4 field 'label' is not a string; it is an array or an object; give one string", "negative|e|5"}));
+  EXPECT_EQ(read(lines),
+            (Rows{"positive|a|1",
+                  "!2 field 'label' is a list of 0 labels; give one string, or train with the option multi_label",
+                  "!3 field 'label' is a list of 2 labels; give one string, or train with the option multi_label",
+                  "!4 field 'label' is not a string; it is an array or an object; give one string", "negative|e|5"}));
   // Label Studio's JSON_MIN has a member for each control.
   EXPECT_EQ(
       read(folder.write("min.json", R"([{"text":"a","id":1,"sentiment":"Positive"},{"text":"b","sentiment":"x"}])")),
       (Rows{"Positive|a|1", "x|b|1"}));
-  EXPECT_EQ(read(folder.write("several.json", R"([{"text":"a","sentiment":{"choices":["x","y"]}}])")),
-            (Rows{"!1 field 'sentiment' is a list of 2 labels; give one string, or train with --multi-label 1"}));
+  EXPECT_EQ(
+      read(folder.write("several.json", R"([{"text":"a","sentiment":{"choices":["x","y"]}}])")),
+      (Rows{"!1 field 'sentiment' is a list of 2 labels; give one string, or train with the option multi_label"}));
   EXPECT_EQ(read(folder.write("lines.json", "\n{\"text\":\"a\",\"label\":\"x\"}\n{\"text\":\"b\",\"label\":\"y\"}\n")),
             (Rows{"x|a|2", "y|b|3"}));
 }
@@ -141,7 +143,8 @@ TEST(LabelledRows, ReadsDoccanoAndListsOfObjects) {
 TEST(LabelledRows, ObjectsOfOneLineAreToldApart) {
   const TempFolder folder;
   const std::string one = R"({"text":"a","label":"x"})", wrong = R"({"text":"b","label":[]})";
-  const std::string reason = "field 'label' is a list of 0 labels; give one string, or train with --multi-label 1";
+  const std::string reason =
+      "field 'label' is a list of 0 labels; give one string, or train with the option multi_label";
   EXPECT_EQ(read(folder.write("a.json", "[" + one + ", " + wrong + ", 7, " + one + ",\n" + wrong + "," + wrong + "]")),
             (Rows{"x|a|1", "!1 object 2 of the list: " + reason,
                   "!1 object 3 of the list: not a JSON object; each element of the list is one, e.g. {\"label\": ..., "

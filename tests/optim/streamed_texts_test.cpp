@@ -228,17 +228,17 @@ TEST_F(StreamedTraining, OptionsThatNeedAllTextsAreRefusedByName) {
     options_ = plain;
   };
   options_.ngram_min_texts = 2;
-  refused("--ngrams");
+  refused("ngram_min_texts");
   options_.from = "x", options_.prune_vocab = 1;
-  refused("--prune-vocab");
+  refused("prune_vocab");
   options_.teachers = {"teacher"};
-  refused("--teacher");
+  refused("teachers");
   options_.extra_groups = {1};
-  refused("--extra");
+  refused("extra_groups");
   options_.multi_label = 1;
-  refused("--multi-label");
+  refused("multi_label");
   options_.regression = 1, options_.labels = {"value"};
-  refused("--regression");
+  refused("regression");
   EXPECT_FALSE(fs::exists(folder_.path() / "no"));
 }
 
