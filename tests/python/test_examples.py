@@ -51,7 +51,7 @@ def test_the_page_shows_what_the_programs_print(tmp_path):
 
 
 def test_the_page_names_every_program():
-    for source in (ROOT / "examples").glob("0*.cpp"):
+    for source in (ROOT / "examples").glob("[0-9]*.cpp"):
         assert f"](../examples/{source.name})" in PAGE
         assert any(command.startswith(f"example_{source.stem}") for command, _ in shown_commands())
 
@@ -77,6 +77,12 @@ def test_the_classifier_knows_its_texts_and_answers_others(tmp_path):
 def test_a_mistake_is_one_line_and_no_crash(command, told, tmp_path):
     done = run(command, tmp_path)
     assert done.returncode == 1 and told in done.stderr and len(done.stderr.splitlines()) == 1, done
+
+
+def test_a_resumed_training_ends_with_the_same_bits(tmp_path):
+    whole = run("example_09_save_and_resume once 60", tmp_path).stdout
+    parts = run("example_09_save_and_resume twice 30 && example_09_save_and_resume twice 60", tmp_path).stdout.splitlines()
+    assert whole.startswith("step 60 ") and parts[1:] == ["went on after step 30", whole.rstrip()]
 
 
 def test_the_ranks_print_the_same_bits(tmp_path):
