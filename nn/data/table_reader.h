@@ -27,8 +27,8 @@ namespace qing::nn {
 /// - JSON: an object a line, or a list of objects. Columns of nested objects have dots in their names: "data.text".
 /// - XLSX: the rows of one sheet below its first row, which is the header.
 ///
-/// Bytes are decoded to UTF-8 first. A byte order mark, or else the bytes, tell UTF-8, UTF-16, GB 18030 and
-/// Windows-1252 apart. Bytes that fit none are read as UTF-8, so that their lines are refused.
+/// Bytes are decoded to UTF-8 first. A byte order mark, or else the bytes, tell the encodings of text_encoding.h apart.
+/// Bytes that fit none are read as UTF-8, so that their lines are refused.
 ///
 /// LineError "path:line: what; remedy" for a row that cannot be read; next() then continues with the row after it.
 /// LineError from the constructor for a file without a row to begin with, DataError for a format that is not read

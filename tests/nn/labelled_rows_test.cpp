@@ -190,7 +190,7 @@ TEST(LabelledRows, ReadsOnAfterAnyBadRow) {
   EXPECT_EQ(read(folder.write("a.tsv", "label\ttext\nx\ta\nx\t" + huge + "\nx\tb\ny\nx\t\xFF\nx\tc\n\tc\nx\t \n")),
             (Rows{"x|a|2", "!3 the line is longer than the limit of 1048576 bytes; split the text", "x|b|4",
                   "!5 1 field where the header has 2; add the missing fields, or remove the row",
-                  "!6 invalid UTF-8 at byte 2 of the line; save the file as UTF-8", "x|c|7",
+                  "!6 invalid UTF-8 at byte 2 of the line; save the file as UTF-8, or give its encoding (--encoding)", "x|c|7",
                   "!8 the label is empty; give the text one, or remove the row",
                   "!9 the text is blank: it has no visible character; remove the row"}));
   EXPECT_EQ(

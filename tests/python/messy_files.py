@@ -15,6 +15,8 @@ ROWS = [
 PLAIN = [("positive", "great film"), ("negative", "awful, boring film")]
 FRENCH = [("positive", "un très bon café à Genève"), ("negative", "trop cher: 5 € pour ça"), ("neutral", "“garçon”, dit-il")]
 GERMAN = [("positive", "sehr schön, größer als gewöhnlich"), ("negative", "blöd, müde Gefühle")]  # would be GB 18030 too
+POLISH = [("positive", "Film był świetny, żałuję że się skończył"), ("negative", "Obsługa zła, jedzenie gorsze niż w domu")]
+RUSSIAN = [("positive", "Отличный фильм, всем советую"), ("negative", "Скучная книга, и слишком длинная")]
 CHINESE = [("positive", "这部电影非常好看，我很喜欢"), ("negative", "太差了，不推荐"), ("neutral", "一般，没什么感觉 OK")]
 
 
@@ -144,6 +146,9 @@ def _separated():
     yield Messy("excel-german.csv", b"\xef\xbb\xbf" + quoted_table(ROWS, ";").encode(), ROWS, guess="';'")
     yield Messy("excel-ansi.csv", quoted_table(FRENCH, ";").encode("cp1252"), FRENCH, guess="Windows-1252")
     yield Messy("excel-umlauts.csv", quoted_table(GERMAN, ";").encode("cp1252"), GERMAN, guess="Windows-1252")
+    yield Messy("excel-polish.csv", quoted_table(POLISH, ";").encode("cp1250"), POLISH, guess="Windows-1250")
+    yield Messy("excel-russian.csv", quoted_table(RUSSIAN, ";").encode("cp1251"), RUSSIAN, guess="Windows-1251")
+    yield Messy("unix-russian.csv", quoted_table(RUSSIAN, ",").encode("koi8-r"), RUSSIAN, guess="KOI8-R")
     yield Messy("excel-chinese.csv", quoted_table(CHINESE, ",").encode("gb18030"), CHINESE, guess="GB 18030")
     yield Messy("excel-gbk.txt", quoted_table(CHINESE, "\t", header=("标签", "内容")).encode("gbk"), CHINESE, guess="text '内容', label '标签'")
     yield Messy("excel-unicode.txt", quoted_table(ROWS, "\t").encode("utf-16"), ROWS, guess="UTF-16")
@@ -166,7 +171,7 @@ def _separated():
     yield Messy("unclosed.csv", b'label,text\nx,a\ny,"b\nz,c\n', [("x", "a")], [(3, "never ends; close it with a quote (the record has the lines 3 to 4)")])
     yield Messy("backslash.csv", b'label,text\nx,"say \\"hi\\""\ny,b\n', [("y", "b")], [(2, "text after a closing quote")])
     yield Messy("nul.csv", b"label,text\nx,a\0b\ny,b\n", [("y", "b")], [(2, "a NUL byte at byte 3")])
-    yield Messy("damaged.csv", "label,text\nx,好的电影很好\n".encode() + b"y,\xff\xfe\nz,b\n", [("x", "好的电影很好"), ("z", "b")], [(3, "invalid UTF-8")])
+    yield Messy("damaged.csv", "label,text\nx,好的电影很好\n".encode() + b"y,\xff\xfe\nz,b\n", [("x", "好的电影很好"), ("z", "b")], [(3, "or give its encoding (--encoding)")])
     yield Messy("macintosh.csv", b"label,text\rx,a\ry,b\r", error=":1: the lines end with carriage returns alone")
     yield Messy("headless.csv", b"positive,good film\nnegative,bad film\n", error=":1: no column 'text' in the header, which has: 'positive', 'good film'")
     yield Messy("twice.csv", b"text,label,text\na,x,b\n", error=":1: the column 'text' appears twice")
