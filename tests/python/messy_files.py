@@ -204,6 +204,19 @@ def _json():
     task = {"id": 1, "data": {"review": "good"}, "annotations": [{"result": [{"type": "choices", "value": {"choices": ["positive"]}}]}]}
     other = {"id": 2, "data": {"review": "bad"}, "annotations": [{"result": [], "was_cancelled": True}]}
     yield Messy("label-studio.json", json.dumps([task, other], indent=1).encode(), [("positive", "good")], [(22, "no annotation with one choice")])
+    def rated(i, stars, *more):
+        result = [{"type": "rating", "from_name": "stars", "value": {"rating": stars}}, *more]
+        return {"id": i, "data": {"text": f"text {i}"}, "annotations": [{"result": result}]}
+
+    mood = {"type": "choices", "from_name": "mood", "value": {"choices": ["glad"]}}
+    yield Messy("rated.json", json.dumps([rated(1, 5), rated(2, 3.5)]).encode(), [("5", "text 1"), ("3.5", "text 2")])
+    both = [rated(1, 5, mood), rated(2, 4), rated(3, 2, mood)]
+    lines = "".join(json.dumps(one) + "\n" for one in both)
+    yield Messy("rated-and-chosen.jsonl", lines.encode(), [("glad", "text 1"), ("glad", "text 3")],
+                [(2, "a rating and no choice, and tasks before it have a choice; name one question with --label-column")])
+    yield Messy("rated-asked.jsonl", lines.encode(), [("5", "text 1"), ("4", "text 2"), ("2", "text 3")], arguments=("", "stars"))
+    yield Messy("rated-min.json", json.dumps([{"text": "a", "rating": 4}, {"text": "b", "rating": 1}]).encode(), [("4", "a"), ("1", "b")],
+                guess="label 'rating'")
     export = 'annotation_id,annotator,created_at,id,sentiment,text\n1,2,2024-01-01T00:00:00Z,3,positive,"good, ""fine"""\n'
     yield Messy("label-studio.csv", export.encode(), [("positive", 'good, "fine"')], guess="label 'sentiment'")
 
