@@ -145,14 +145,17 @@ std::optional<size_t> LabelledRowReader::place_of(const std::string& column,
 
 void LabelledRowReader::fail_without(const std::string& column) const {
   std::vector<std::string> shown;
-  for (const std::string& name : table_.columns()) shown.push_back(fmt::format("'{}'", visible(name)));
+  for (const std::string& name : table_.columns()) shown.push_back(fmt::format("'{}'", shortened(visible(name), 64)));
   std::vector<std::string> marked;
   if (column == options_.label_column && !options_.several_labels) marked = guessed_columns();
   table_.fail_at_header(fmt::format(
-      "no column '{}' in the header, which has: {}; name the column with {}{}", column, fmt::join(shown, ", "),
+      "no column '{}' in the header, which has: {}; name the column with {}{}{}", column, fmt::join(shown, ", "),
       column == options_.text_column    ? "--text-column"
       : column == options_.label_column ? "--label-column"
                                         : "--label-columns",
+      column == options_.text_column ? ". If the file has no names of columns, put a line with them first; if that is "
+                                       "a title, remove what stands above the names"
+                                     : "",
       marked.empty() ? ""
                      : fmt::format(". The columns {} seem to mark a label each: --multi-label 1 learns them",
                                    visible(fmt::format("{}", fmt::join(marked, ", "))))));

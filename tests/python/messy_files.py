@@ -95,6 +95,10 @@ def _workbooks():
     xml, strings = shared_rows([header, *ROWS])
     yield Messy("excel.xlsx", workbook({"Sheet1": ("visible", xml)}, strings), ROWS)
     yield Messy("streamed.xlsx", workbook({"Data": ("visible", inline_rows([header, *ROWS]))}), ROWS)
+    titled = [("Reviews of 2024",), ("exported",), header, *PLAIN]
+    yield Messy("title.xlsx", workbook({"S": ("visible", inline_rows(titled))}), PLAIN, guess="with the header in line 3 below a title")
+    yield Messy("title-other.xlsx", workbook({"S": ("visible", inline_rows([("Reviews",), ("Note", "Wort"), ("1", "a")]))}),
+                error="if that is a title, remove what stands above the names")
     two = {"Notes": ("hidden", inline_rows([("nothing",)])), "Data": ("visible", xml)}
     yield Messy("hidden.xlsx", workbook(two, strings), ROWS, guess="sheet 'Data'")
     named = {"One": ("visible", inline_rows([header, *PLAIN])), "Zwei": ("visible", xml)}
@@ -159,6 +163,16 @@ def _separated():
     yield Messy("quoted.tsv", quoted_table(ROWS, "\t", newline="\n").encode(), ROWS, guess="TSV with quotes")
     yield Messy("raw.tsv", b'label\ttext\npositive\t"good" they said\nnegative\t"bad\n', [("positive", '"good" they said'), ("negative", '"bad')])
     yield Messy("commas.tsv", quoted_table(PLAIN, ",").encode(), PLAIN, guess="','")
+    for name, title in (("title.csv", "Reviews of 2024"), ("title-commas.csv", "Reviews of 2024,"), ("title-blank.csv", "Reviews\n\nexported\n"),
+                        ("title-known.csv", "Comment")):
+        lines = title.count("\n") + 2
+        yield Messy(name, f"{title}\nlabel,text\n".encode() + b"positive,great film\nnegative,bad\n",
+                    [("positive", "great film"), ("negative", "bad")], guess=f"with the header in line {lines} below a title")
+    yield Messy("title-semicolon.csv", "Bewertungen\r\nStars;Review\r\n5;gut, ja\r\n1;schlecht, nein\r\n".encode(),
+                [("5", "gut, ja"), ("1", "schlecht, nein")], guess="CSV separated by ';', UTF-8, with the header in line 2 below a title")
+    yield Messy("title.tsv", b"Reviews\nlabel\ttext\npositive\tgreat, film\n", [("positive", "great, film")], guess="with the header in line 2")
+    yield Messy("title-other.csv", b"Reviews\nKommentar,Note\ngut,1\n", error="if that is a title, remove what stands above the names")
+    yield Messy("not-title.csv", b"text\ngreat\nfilm\n", error="no column 'label'")
     yield Messy("capitals.csv", quoted_table(PLAIN, ",", header=("Sentiment", "Review")).encode(), PLAIN, guess="text 'Review', label 'Sentiment'")
     yield Messy("stars.csv", b"stars,review\n5,good\n1,bad\n", [("5", "good"), ("1", "bad")], guess="label 'stars'")
     yield Messy("named.csv", b"text,body,label,mood\na,b,c,d\n", [("d", "b")], arguments=("body", "mood"))
@@ -173,7 +187,8 @@ def _separated():
     yield Messy("nul.csv", b"label,text\nx,a\0b\ny,b\n", [("y", "b")], [(2, "a NUL byte at byte 3")])
     yield Messy("damaged.csv", "label,text\nx,好的电影很好\n".encode() + b"y,\xff\xfe\nz,b\n", [("x", "好的电影很好"), ("z", "b")], [(3, "or give its encoding (--encoding)")])
     yield Messy("macintosh.csv", b"label,text\rx,a\ry,b\r", error=":1: the lines end with carriage returns alone")
-    yield Messy("headless.csv", b"positive,good film\nnegative,bad film\n", error=":1: no column 'text' in the header, which has: 'positive', 'good film'")
+    yield Messy("headless.csv", b"positive,good film\nnegative,bad film\n", error=":1: no column 'text' in the header, which has: 'positive', 'good film'; name the column with "
+                "--text-column. If the file has no names of columns, put a line with them first")
     yield Messy("twice.csv", b"text,label,text\na,x,b\n", error=":1: the column 'text' appears twice")
     yield Messy("empty.csv", b"", error=":1: the file is empty")
     yield Messy("only-sep.csv", b"sep=;\n", error="needs a header and rows")
