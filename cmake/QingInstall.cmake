@@ -77,6 +77,7 @@ foreach(folder ${QING_FOLDERS})
           PATTERN "generation_config.h" EXCLUDE PATTERN "sentence_modules.h" EXCLUDE
           PATTERN "json_cursor.h" EXCLUDE PATTERN "pipeline_reader.h" EXCLUDE
           PATTERN "zipped_xml.h" EXCLUDE PATTERN "table_layout.h" EXCLUDE
+          PATTERN "single_byte_guess.h" EXCLUDE PATTERN "sheet_rows.h" EXCLUDE
           PATTERN "tokenizer_settings.h" EXCLUDE PATTERN "transformers_folder.h" EXCLUDE
           PATTERN "translation_tokenizers.h" EXCLUDE)
   install(EXPORT qing_${folder} FILE qing-${folder}.cmake NAMESPACE qing:: DESTINATION ${QING_CONFIG_DIR}

@@ -1,5 +1,7 @@
 #include <qing/nn/data/json_examples.h>
 
+#include <fmt/format.h>
+
 #include <boost/json.hpp>
 #include <vector>
 
@@ -8,16 +10,20 @@ namespace {
 
 namespace json = boost::json;
 
-// A result of Label Studio that chooses: null for one of another kind.
-const json::object* choice_in(const json::value& result) {
+// A result of Label Studio of one type, "choices" or "rating": null for one of another type.
+const json::object* result_of(const json::value& result, std::string_view type) {
   const json::object* object = result.if_object();
-  return object != nullptr && view_of(object->if_contains("type")) == "choices" ? object : nullptr;
+  return object != nullptr && view_of(object->if_contains("type")) == type ? object : nullptr;
+}
+
+bool answers(const json::object& result, std::string_view question) {
+  return question.empty() || view_of(result.if_contains("from_name")) == question;
 }
 
 // The choices of a result that answers the question, one unless there may be several. Empty for another result.
 std::vector<std::string> choices_in(const json::value& result, bool several, std::string_view question) {
-  const json::object* object = choice_in(result);
-  if (object == nullptr || (!question.empty() && view_of(object->if_contains("from_name")) != question)) return {};
+  const json::object* object = result_of(result, "choices");
+  if (object == nullptr || !answers(*object, question)) return {};
   const json::array* choices = list_of_choices(object->if_contains("value"));
   if (choices == nullptr || (!several && choices->size() != 1)) return {};
   std::vector<std::string> names;
@@ -25,6 +31,17 @@ std::vector<std::string> choices_in(const json::value& result, bool several, std
     if (choice.is_string()) names.emplace_back(choice.get_string());
   }
   return names;
+}
+
+// The rating of a result that answers the question, or nothing.
+std::vector<std::string> ratings_in(const json::value& result, std::string_view question) {
+  const json::object* object = result_of(result, "rating");
+  if (object == nullptr || !answers(*object, question)) return {};
+  const json::value* value = object->if_contains("value");
+  if (value == nullptr || !value->is_object()) return {};
+  const json::value* rating = value->get_object().if_contains("rating");
+  if (rating == nullptr || !rating->is_number()) return {};
+  return {rating->is_double() ? fmt::format("{}", rating->get_double()) : json::serialize(*rating)};
 }
 
 bool holds(const json::object& object, std::string_view name, json::kind kind) {
@@ -45,6 +62,18 @@ void for_each_result(const json::array& annotations, const auto& visit) {
     if (results == nullptr || !results->is_array() || flag(*object, "was_cancelled")) continue;
     for (const json::value& result : results->get_array()) visit(*object, result);
   }
+}
+
+// What answer_in(result) gives for the annotations: of the ground truth if there is one, else of all annotators.
+std::set<std::string> answers_of(const json::array& annotations, const auto& answer_in) {
+  std::set<std::string> all, truth;
+  for_each_result(annotations, [&](const json::object& annotation, const json::value& result) {
+    for (const std::string& answer : answer_in(result)) {
+      all.insert(answer);
+      if (flag(annotation, "ground_truth")) truth.insert(answer);
+    }
+  });
+  return truth.empty() ? all : truth;
 }
 
 }  // namespace
@@ -81,21 +110,20 @@ const json::array* list_of_choices(const json::value* answer) {
 }
 
 std::set<std::string> choices_of(const json::array& annotations, bool several, std::string_view question) {
-  std::set<std::string> all, truth;
-  for_each_result(annotations, [&](const json::object& annotation, const json::value& result) {
-    for (const std::string& choice : choices_in(result, several, question)) {
-      all.insert(choice);
-      if (flag(annotation, "ground_truth")) truth.insert(choice);
-    }
-  });
-  return truth.empty() ? all : truth;
+  return answers_of(annotations, [&](const json::value& result) { return choices_in(result, several, question); });
+}
+
+std::set<std::string> ratings_of(const json::array& annotations, std::string_view question) {
+  return answers_of(annotations, [&](const json::value& result) { return ratings_in(result, question); });
 }
 
 std::set<std::string> questions_of(const json::array& annotations) {
   std::set<std::string> names;
   for_each_result(annotations, [&](const json::object&, const json::value& result) {
-    const json::object* choice = choice_in(result);
-    if (choice != nullptr) names.emplace(view_of(choice->if_contains("from_name")));
+    for (const char* type : {"choices", "rating"}) {
+      const json::object* answer = result_of(result, type);
+      if (answer != nullptr) names.emplace(view_of(answer->if_contains("from_name")));
+    }
   });
   return names;
 }

@@ -30,7 +30,10 @@ const boost::json::array* list_of_choices(const boost::json::value* answer);
 /// Only those of the `question`, the name of a Choices tag, count; of all if it is empty.
 std::set<std::string> choices_of(const boost::json::array& annotations, bool several, std::string_view question);
 
-/// The names of the questions that the annotations answer by choices.
+/// The same for ratings, such as a number of stars: "4".
+std::set<std::string> ratings_of(const boost::json::array& annotations, std::string_view question);
+
+/// The names of the questions that the annotations answer by choices or ratings.
 std::set<std::string> questions_of(const boost::json::array& annotations);
 
 }  // namespace qing::nn

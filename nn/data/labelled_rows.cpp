@@ -145,15 +145,18 @@ std::optional<size_t> LabelledRowReader::place_of(const std::string& column,
 
 void LabelledRowReader::fail_without(const std::string& column) const {
   std::vector<std::string> shown;
-  for (const std::string& name : table_.columns()) shown.push_back(fmt::format("'{}'", visible(name)));
+  for (const std::string& name : table_.columns()) shown.push_back(fmt::format("'{}'", shortened(visible(name), 64)));
   std::vector<std::string> marked;
   if (column == options_.label_column && !options_.several_labels) marked = guessed_columns();
   table_.fail_at_header(fmt::format(
-      "no column '{}' in the header, which has: {}; name the column with the option {}{}", column,
+      "no column '{}' in the header, which has: {}; name the column with the option {}{}{}", column,
       fmt::join(shown, ", "),
       column == options_.text_column    ? "text_column"
       : column == options_.label_column ? "label_column"
                                         : "label_columns",
+      column == options_.text_column ? ". If the file has no names of columns, put a line with them first; if that is "
+                                       "a title, remove what stands above the names"
+                                     : "",
       marked.empty() ? ""
                      : fmt::format(". The columns {} seem to mark a label each: the option multi_label learns them",
                                    visible(fmt::format("{}", fmt::join(marked, ", "))))));
@@ -338,8 +341,9 @@ LabelledRow LabelledRowReader::of_columns(const json::object& object) {
     for (const std::string& usual : label_names(options_)) {
       for (const auto& entry : object) {
         const json::value& value = entry.value();
-        const bool is_list = value.is_array() ? options_.several_labels : list_of_choices(&value) != nullptr;
-        if (label != nullptr || !is_list || !same_letters(entry.key(), usual)) continue;
+        const bool is_label =
+            value.is_number() || (value.is_array() ? options_.several_labels : list_of_choices(&value) != nullptr);
+        if (label != nullptr || !is_label || !same_letters(entry.key(), usual)) continue;
         label_name = entry.key();
         label = &value;
       }
@@ -394,6 +398,25 @@ LabelledRow LabelledRowReader::of_chat(const json::object& object) const {
   fail("there is no message of the user; its content is the text");
 }
 
+// The answers to the question that --label-column names, or without one to those of the kind that comes first.
+std::set<std::string> LabelledRowReader::answers_in(const json::array& annotations) {
+  const bool asks = options_.label_column != RowOptions().label_column;
+  const std::string question = asks ? options_.label_column : std::string();
+  std::set<std::string> answers = choices_of(annotations, options_.several_labels, question);
+  const bool rated = answers.empty();
+  if (rated) answers = ratings_of(annotations, question);
+  if (asks || answers.empty()) return answers;
+  if (!rated_) rated_ = rated;
+  if (*rated_ == rated) return answers;
+  if (options_.needs_label && !(rated && options_.several_labels)) {
+    fail(
+        fmt::format("the task has a {0} and no {1}, and tasks before it have a {1}; name one question with "
+                    "the option label_column",
+                    rated ? "rating" : "choice", rated ? "choice" : "rating"));
+  }
+  return {};
+}
+
 LabelledRow LabelledRowReader::of_task(const json::object& object) {
   const json::object& data = object.at("data").get_object();
   auto [name, text] = find_field(data, options_.text_column, text_names(options_));
@@ -404,14 +427,14 @@ LabelledRow LabelledRowReader::of_task(const json::object& object) {
   if (!text->is_string()) fail(fmt::format("data: field '{}' is not a string; only texts are classified", name));
   const json::array& annotations = object.at("annotations").get_array();
   const bool asks = options_.label_column != RowOptions().label_column;  // for one question
-  const std::set<std::string> choices =
-      choices_of(annotations, options_.several_labels, asks ? options_.label_column : std::string());
+  const std::set<std::string> choices = answers_in(annotations);
   // Only a row without one label needs its questions, for the message.
   if (choices.empty() && asks && options_.needs_label) {
     const std::set<std::string> questions = questions_of(annotations);
     if (!questions.empty() && !questions.contains(options_.label_column)) {
-      fail(fmt::format("the task has no question '{}' with choices, but {}; name one with the option label_column",
-                       options_.label_column, fmt::join(questions, ", ")));
+      fail(fmt::format(
+          "the task has no question '{}' with choices or a rating, but {}; name one with the option label_column",
+          options_.label_column, fmt::join(questions, ", ")));
     }
   }
   if (options_.several_labels) {
@@ -423,7 +446,7 @@ LabelledRow LabelledRowReader::of_task(const json::object& object) {
   }
   if (!options_.needs_label && choices.size() != 1)
     return {.label = {}, .text = std::string(text->get_string()), .source = {}};
-  if (choices.empty()) fail("the task has no annotation with one choice; annotate it, or remove it");
+  if (choices.empty()) fail("the task has no annotation with one choice or rating; annotate it, or remove it");
   if (choices.size() > 1) {
     const std::set<std::string> questions = questions_of(annotations);
     if (!asks && questions.size() > 1) {
@@ -431,7 +454,7 @@ LabelledRow LabelledRowReader::of_task(const json::object& object) {
                        fmt::join(questions, ", ")));
     }
     fail(
-        fmt::format("the annotations choose {} different labels; leave one, mark one as the ground truth, or train "
+        fmt::format("the annotations give {} different labels; leave one, mark one as the ground truth, or train "
                     "with the option multi_label",
                     choices.size()));
   }

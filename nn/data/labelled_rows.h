@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,8 +57,8 @@ struct RowOptions {
 ///   as doccano exports it (https://doccano.github.io/doccano/);
 /// - OpenAI's chat examples, {"messages": [...]}: the last message, the assistant's, is the label, and the last of the
 ///   user's before it is the text (https://platform.openai.com/docs/guides/supervised-fine-tuning);
-/// - tasks as Label Studio exports them, {"data": {...}, "annotations": [...]}: one choice is the label
-///   (https://labelstud.io/guide/task_format).
+/// - tasks as Label Studio exports them, {"data": {...}, "annotations": [...]}: one choice is the label, or in a file
+///   without choices one rating (https://labelstud.io/guide/task_format).
 ///
 /// With several_labels a list may have any length, and the choices of a task are its labels. With label_columns the
 /// labels are the columns that are marked, and objects of JSON are rows by columns.
@@ -96,6 +97,7 @@ class LabelledRowReader {
   LabelledRow of_columns(const boost::json::object& object);
   LabelledRow of_chat(const boost::json::object& object) const;
   LabelledRow of_task(const boost::json::object& object);
+  std::set<std::string> answers_in(const boost::json::array& annotations);
   void split(LabelledRow& row) const;
   void check(const LabelledRow& row) const;
   std::optional<size_t> place_of(const std::string& column, const std::vector<std::string>& others) const;
@@ -109,6 +111,7 @@ class LabelledRowReader {
   std::string text_found_, label_found_;                  // the names of the columns
   std::vector<size_t> marks_at_;                          // of the columns of one label each
   bool separator_guessed_ = false, columns_guessed_ = false;
+  std::optional<bool> rated_;  // whether the labels of tasks are ratings, which the first label decides
 };
 
 }  // namespace qing::nn

@@ -92,7 +92,10 @@ void LineReader::check(std::string_view line) const {
     fail("the file is in UTF-16; save it as UTF-8", line_);
   }
   if (const auto at = find_invalid_utf8(line)) {
-    fail(fmt::format("invalid UTF-8 at byte {} of the line; save the file as UTF-8", *at), line_);
+    fail(fmt::format("invalid UTF-8 at byte {} of the line; save the file as UTF-8, or name its encoding with the "
+                     "option encoding",
+                     *at),
+         line_);
   }
 }
 

@@ -131,7 +131,7 @@ RecordReader::RecordReader(std::string name, RecordFormat format, ByteInput inpu
   if (format_ != RecordFormat::jsonl) {
     delimiter_ = options_.delimiter != 0 ? options_.delimiter : format_ == RecordFormat::tsv ? '\t' : ',';
     quoted_ = format_ == RecordFormat::csv || options_.quotes_in_tsv;
-    if (options_.skip_first_line) lines_.next();
+    for (size_t i = 0; i < options_.skip_lines; ++i) lines_.next();
     const std::optional<Record> names = next_row();
     if (!names) lines_.fail("the file has one line, which names the separator; it needs a header and rows", 1);
     header_line_ = line_;

@@ -29,7 +29,7 @@ struct RecordOptions {
   std::map<std::string, std::vector<std::string>> other_names = {};
   char delimiter = 0;             ///< between the fields of TSV and CSV; 0: a tab or a comma
   bool quotes_in_tsv = false;     ///< TSV has quotes as CSV has
-  bool skip_first_line = false;   ///< such as Excel's "sep=;"
+  size_t skip_lines = 0;          ///< in front of the header, such as Excel's "sep=;"
   bool repeated_columns = false;  ///< without `columns`, a name may appear twice in the header
   bool refuse_nul = false;        ///< a NUL byte in a row of TSV or CSV is an error
 };

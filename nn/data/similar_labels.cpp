@@ -9,6 +9,8 @@
 
 #include <qing/nn/data/blanks.h>
 #include <qing/nn/data/label_rules.h>
+#include <qing/nn/text/normalizer.h>
+#include <qing/nn/utf8.h>
 
 namespace qing::nn {
 namespace {
@@ -24,11 +26,23 @@ std::map<double, Names> equal_numbers(const std::map<std::string, int64_t>& coun
   return found;
 }
 
+// The text without its blanks and what else is invisible.
+std::string without_blanks(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    const size_t begin = i;
+    if (!decode_utf8(text, i)) ++i;
+    const std::string_view character = text.substr(begin, i - begin);
+    if (!is_blank(character)) out += character;
+  }
+  return out;
+}
+
 // The same for letters. Numbers are found by their values.
 std::map<std::string, Names> equal_letters(const std::map<std::string, int64_t>& counts) {
   std::map<std::string, Names> found;
   for (const auto& [label, rows] : counts) {
-    if (!number_of(label)) found[lowered(trimmed(label))].push_back(label);
+    if (!number_of(label)) found[without_blanks(lowered(label))].push_back(label);
   }
   return found;
 }
@@ -40,11 +54,16 @@ bool stands_for_nothing(const std::string& label) {
   return std::ranges::count(kMissing, lowered(trimmed(label))) > 0;
 }
 
-std::string about_equal(const Names& names, const std::string& kept, const char* what) {
-  Names others;
-  std::ranges::copy_if(names, std::back_inserter(others), [&](const std::string& name) { return name != kept; });
+std::string about_equal(const Names& names, const std::string& kept, const char* what,
+                        const std::map<std::string, int64_t>& counts) {
+  Names others, counted;
+  for (const std::string& name : names) {
+    if (name != kept) others.push_back(name);
+    const int64_t rows = counts.at(name);
+    counted.push_back(fmt::format("'{}' ({} {})", name, rows, rows == 1 ? "row" : "rows"));
+  }
   const std::string option = map_option(others, kept);
-  return fmt::format("the labels '{}' {} and are learned as {} labels{}", fmt::join(names, "', '"), what, names.size(),
+  return fmt::format("the labels {} {} and are learned as {} labels{}", fmt::join(counted, ", "), what, names.size(),
                      option.empty() ? "; give them one name" : "; join them with " + option);
 }
 
@@ -76,13 +95,13 @@ std::map<std::string, int64_t> join_equal_numbers(const std::map<std::string, in
 std::vector<std::string> doubtful_labels(const std::map<std::string, int64_t>& counts) {
   std::vector<std::string> doubts;
   for (const auto& [number, names] : equal_numbers(counts)) {
-    if (names.size() > 1) doubts.push_back(about_equal(names, shortest_of(names), "are the same number"));
+    if (names.size() > 1) doubts.push_back(about_equal(names, shortest_of(names), "are the same number", counts));
   }
   for (const auto& [letters, names] : equal_letters(counts)) {
     if (names.size() == 1) continue;
     const auto rows = [&](const std::string& name) { return counts.at(name); };
     doubts.push_back(about_equal(names, *std::ranges::max_element(names, {}, rows),
-                                 "differ only in capital letters or in blanks around them"));
+                                 "differ only in capital letters or blanks", counts));
   }
   for (const auto& [label, rows] : counts) {
     if (!stands_for_nothing(label)) continue;

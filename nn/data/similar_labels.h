@@ -21,8 +21,8 @@ std::optional<size_t> place_of_label(std::span<const std::string> labels, const 
 std::map<std::string, int64_t> join_equal_numbers(const std::map<std::string, int64_t>& counts);
 
 /// A sentence for each label of single-label data that is probably another one's: the same number, as 1 and 1.0, the
-/// same letters in another case or with blanks around them, and what programs write for a missing value, as nan. It
-/// names the --map that joins them. `counts` are rows by label.
+/// same letters in another case or with other blanks, and what programs write for a missing value, as nan. It has the
+/// numbers of rows and the --map that joins them. `counts` are rows by label.
 std::vector<std::string> doubtful_labels(const std::map<std::string, int64_t>& counts);
 
 }  // namespace qing::nn

@@ -24,4 +24,7 @@ struct TableOptions {
   size_t max_row_bytes = 1 << 20;  ///< a longer line, record, object or sheet's row is refused, not truncated
 };
 
+/// Most lines or rows of a title above the header of a table: each has one filled field.
+inline constexpr size_t kMostTitleLines = 5;
+
 }  // namespace qing::nn

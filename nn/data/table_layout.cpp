@@ -12,6 +12,7 @@
 
 #include <qing/nn/data/blanks.h>
 #include <qing/nn/data/record_reader.h>
+#include <qing/nn/text/normalizer.h>
 #include <qing/tensor/errors.h>
 
 namespace qing::nn {
@@ -46,6 +47,7 @@ std::optional<char> named_separator(std::string_view line) {
 struct Candidate {
   char delimiter;
   size_t fields = 0;  // of the header
+  size_t filled = 0;  // fields of the header that are not blank
   size_t known = 0;   // fields of the header with a known name
   size_t rows = 0, good = 0;
 
@@ -67,6 +69,7 @@ Candidate tried(char delimiter, std::string_view sample, bool whole, const Table
                         {.max_line_bytes = options.max_row_bytes, .delimiter = delimiter, .repeated_columns = true});
     candidate.fields = reader.header().size();
     for (const std::string& name : reader.header()) {
+      candidate.filled += is_blank(name) ? 0 : 1;
       candidate.known += std::ranges::count(options.known_columns, lowered(trimmed(name))) > 0 ? 1 : 0;
     }
     bool good = true;
@@ -89,6 +92,45 @@ Candidate best_of(std::string_view delimiters, std::string_view sample, bool who
   for (const char delimiter : delimiters.substr(1)) {
     const Candidate other = tried(delimiter, sample, whole, options);
     if (other.rank() > best.rank()) best = other;
+  }
+  return best;
+}
+
+// A table below a title, and the lines above its header.
+struct Titled {
+  Candidate table;
+  size_t lines = 0;
+};
+
+// Takes the first line off, and the blank ones below it. Returns how many they are.
+size_t take_line(std::string_view& text) {
+  size_t lines = 0;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    if (lines > 0 && text.substr(0, end).find_first_not_of(" \t\r") != text.npos) break;
+    text.remove_prefix(std::min(end + 1, text.size()));
+    ++lines;
+  }
+  return lines;
+}
+
+// Lines with one filled field, above a header with known names and rows that fit it. Nothing when the first line may be
+// the header.
+std::optional<Titled> titled(std::string_view delimiters, std::string_view sample, bool whole,
+                             const TableOptions& options) {
+  std::optional<Titled> best;
+  for (const char delimiter : delimiters) {
+    std::string_view rest = sample;
+    size_t names = 1;  // that the header must have: a column of texts alone may have a known name, and commas
+    Titled found{.table = tried(delimiter, rest, whole, options)};
+    for (size_t i = 0; i < kMostTitleLines && found.table.filled == 1; ++i) {
+      if (found.table.known > 0) names = 2;
+      found.lines += take_line(rest);
+      found.table = tried(delimiter, rest, whole, options);
+    }
+    const Candidate& table = found.table;
+    if (found.lines == 0 || table.filled < 2 || table.known < names || !table.is_even()) continue;
+    if (!best || table.rank() > best->table.rank()) best = found;
   }
   return best;
 }
@@ -156,7 +198,7 @@ TableLayout layout_of(const std::filesystem::path& path, std::string_view sample
   TableLayout layout;
   if (const std::optional<char> named =
           tsv || csv || suffix.empty() || suffix == ".txt" ? named_separator(line) : std::nullopt) {
-    layout.separator_line = true;
+    layout.skip_lines = 1;
     layout.delimiter = options.delimiter != 0 ? options.delimiter : *named;
     layout.guessed = true;
     return layout;
@@ -188,6 +230,12 @@ TableLayout layout_of(const std::filesystem::path& path, std::string_view sample
     const Candidate best = best_of(kDelimiters, sample, whole, options);
     layout.delimiter = best.is_table() ? best.delimiter : ',';
     layout.guessed = layout.delimiter != ',' || !csv;
+  }
+  const std::string delimiters = options.delimiter != 0 ? std::string(1, options.delimiter) : std::string(kDelimiters);
+  if (tried(layout.delimiter, sample, whole, options).filled == 1) {
+    if (const std::optional<Titled> below = titled(delimiters, sample, whole, options)) {
+      layout = {.delimiter = below->table.delimiter, .skip_lines = below->lines, .titled = true, .guessed = true};
+    }
   }
   if (layout.delimiter == '\t' && !csv && suffix != ".txt") {
     layout.format = TableFormat::tsv;

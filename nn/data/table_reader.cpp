@@ -13,9 +13,9 @@
 #include <qing/nn/data/blanks.h>
 #include <qing/nn/data/json_objects.h>
 #include <qing/nn/data/record_reader.h>
+#include <qing/nn/data/sheet_rows.h>
 #include <qing/nn/data/table_layout.h>
 #include <qing/nn/data/text_encoding.h>
-#include <qing/nn/data/workbook.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
 
@@ -74,7 +74,13 @@ class RowSource {
   // These throw. GCC warns of virtual functions that are declared not to return.
   virtual void fail(const std::string& what) const = 0;
   virtual void fail_at_header(const std::string& what) const { fail(what); }
+  // Whether each field is a number of a workbook; empty for other formats.
+  virtual const std::vector<bool>& numbers() const {
+    static const std::vector<bool> kNone;
+    return kNone;
+  }
   std::vector<std::string> columns;
+  size_t below_title = 0;  // the line of the header, if a title stands above it
 };
 
 // Blanks around a name in a header are no part of it.
@@ -90,10 +96,11 @@ class RecordSource : public RowSource {
                 {.max_line_bytes = most,
                  .delimiter = layout.delimiter,
                  .quotes_in_tsv = layout.quotes,
-                 .skip_first_line = layout.separator_line,
+                 .skip_lines = layout.skip_lines,
                  .repeated_columns = true,
                  .refuse_nul = true}) {
     columns = trimmed_names(reader_.header());
+    if (layout.titled) below_title = layout.skip_lines + 1;
   }
   bool next() override {
     std::optional<Record> record = reader_.next();
@@ -234,17 +241,18 @@ class JsonSource : public RowSource {
 
 class SheetSource : public RowSource {
  public:
-  SheetSource(const std::filesystem::path& path, const std::string& sheet, size_t most)
-      : name_(path.string()), reader_(path, sheet, most) {
-    std::optional<SheetRow> row = reader_.next();
+  SheetSource(const std::filesystem::path& path, const TableOptions& options)
+      : name_(path.string()), rows_(path, options) {
+    const std::optional<SheetRow>& row = rows_.header();
     if (!row)
-      throw LineError(name_, 1, fmt::format("the sheet '{}' is empty; it needs a header and rows", reader_.sheet()));
+      throw LineError(name_, 1, fmt::format("the sheet '{}' is empty; it needs a header and rows", reader().sheet()));
     header_ = row->number;
+    if (rows_.titled()) below_title = header_;
     if (!row->fault.empty()) fail_at_header(row->fault);
-    columns = trimmed_names(std::move(row->fields));
+    columns = trimmed_names(row->fields);
   }
   bool next() override {
-    std::optional<SheetRow> row = reader_.next();
+    std::optional<SheetRow> row = rows_.next();
     if (!row) return false;
     line_ = row->number;
     if (!row->fault.empty()) fail(row->fault);
@@ -253,20 +261,24 @@ class SheetSource : public RowSource {
                        row->fields.size()));
     }
     fields_ = std::move(row->fields);
+    numbers_ = std::move(row->numbers);
     fields_.resize(columns.size());
+    numbers_.resize(columns.size());
     return true;
   }
   size_t line() const override { return line_; }
   std::vector<std::string>& fields() override { return fields_; }
+  const std::vector<bool>& numbers() const override { return numbers_; }
   void fail(const std::string& what) const override { throw LineError(name_, line_, what); }
   void fail_at_header(const std::string& what) const override { throw LineError(name_, header_, what); }
-  const SheetReader& reader() const { return reader_; }
+  const SheetReader& reader() const { return rows_.reader(); }
 
  private:
   std::string name_;
-  SheetReader reader_;
+  SheetRows rows_;
   size_t header_ = 1, line_ = 0;
   std::vector<std::string> fields_;
+  std::vector<bool> numbers_;
 };
 
 std::string shown_delimiter(char delimiter) { return delimiter == '\t' ? "tabs" : fmt::format("'{}'", delimiter); }
@@ -286,7 +298,7 @@ struct TableReader::Impl {
     refuse_foreign(path, front.bytes());
     if (is_workbook(path, front.bytes())) {
       layout = {.format = TableFormat::xlsx};
-      auto rows = std::make_unique<SheetSource>(path, options.sheet, options.max_row_bytes);
+      auto rows = std::make_unique<SheetSource>(path, options);
       sheet = &rows->reader();
       source = std::move(rows);
       return;
@@ -353,6 +365,7 @@ bool TableReader::next() { return impl_->source->next(); }
 size_t TableReader::line() const { return impl_->source->line(); }
 std::vector<std::string>& TableReader::fields() { return impl_->source->fields(); }
 const json::object* TableReader::object() const { return impl_->source->object(); }
+const std::vector<bool>& TableReader::numbers() const { return impl_->source->numbers(); }
 std::string_view TableReader::object_text() const { return impl_->source->object_text(); }
 void TableReader::fail(const std::string& what) const {
   impl_->source->fail(what);
@@ -365,13 +378,19 @@ void TableReader::fail_at_header(const std::string& what) const {
 
 std::string TableReader::description() const {
   std::string text(name_of(format()));
-  if (impl_->sheet != nullptr) return text + fmt::format(", sheet '{}'", impl_->sheet->sheet());
-  if (format() == TableFormat::csv) text += " separated by " + shown_delimiter(impl_->layout.delimiter);
-  if (format() == TableFormat::tsv && impl_->layout.quotes) text += " with quotes";
-  return text + ", " + shown_encoding(impl_->encoding);
+  if (impl_->sheet != nullptr) {
+    text += fmt::format(", sheet '{}'", impl_->sheet->sheet());
+  } else {
+    if (format() == TableFormat::csv) text += " separated by " + shown_delimiter(impl_->layout.delimiter);
+    if (format() == TableFormat::tsv && impl_->layout.quotes) text += " with quotes";
+    text += ", " + shown_encoding(impl_->encoding);
+  }
+  const size_t line = impl_->source->below_title;
+  return line == 0 ? text : text + fmt::format(", with the header in line {} below a title", line);
 }
 
 bool TableReader::is_guessed() const {
+  if (impl_->source->below_title > 0) return true;
   if (impl_->sheet != nullptr) return impl_->options.sheet.empty() && impl_->sheet->sheets().size() > 1;
   return (impl_->layout.guessed && impl_->options.delimiter == 0) ||
          (impl_->options.encoding.empty() && impl_->encoding != "UTF-8");

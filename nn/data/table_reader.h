@@ -27,8 +27,11 @@ namespace qing::nn {
 /// - JSON: an object a line, or a list of objects. Columns of nested objects have dots in their names: "data.text".
 /// - XLSX: the rows of one sheet below its first row, which is the header.
 ///
-/// Bytes are decoded to UTF-8 first. A byte order mark, or else the bytes, tell UTF-8, UTF-16, GB 18030 and
-/// Windows-1252 apart. Bytes that fit none are read as UTF-8, so that their lines are refused.
+/// Up to kMostTitleLines lines or rows with one filled field are a title, if a header with one of the known columns
+/// follows them.
+///
+/// Bytes are decoded to UTF-8 first. A byte order mark, or else the bytes, tell the encodings of text_encoding.h apart.
+/// Bytes that fit none are read as UTF-8, so that their lines are refused.
 ///
 /// LineError "path:line: what; remedy" for a row that cannot be read; next() then continues with the row after it.
 /// LineError from the constructor for a file without a row to begin with, DataError for a format that is not read
@@ -50,7 +53,9 @@ class TableReader {
   /// columns; those are absent. A list is its JSON, null is empty.
   std::vector<std::string>& fields();
   const boost::json::object* object() const;  ///< The row as JSON; null for other formats.
-  std::string_view object_text() const;       ///< The row's object as the file has it, in UTF-8.
+  /// Whether each field of the row is a cell that holds a number, and no date; empty for other formats than XLSX.
+  const std::vector<bool>& numbers() const;
+  std::string_view object_text() const;  ///< The row's object as the file has it, in UTF-8.
   /// Throws a LineError at the row.
   [[noreturn]] void fail(const std::string& what) const;
   /// Throws a LineError at the header.

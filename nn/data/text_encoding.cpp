@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <qing/nn/data/single_byte_guess.h>
 #include <qing/nn/utf8.h>
 #include <qing/tensor/errors.h>
 #include <qing/tensor/files.h>
@@ -27,7 +28,6 @@ constexpr char kRefused = '\xFF';  // is no UTF-8
 
 unsigned at(std::string_view bytes, size_t i) { return i < bytes.size() ? static_cast<unsigned char>(bytes[i]) : 0; }
 bool is_high(unsigned c) { return c >= 0x80; }
-bool is_ascii_letter(unsigned c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 // A rate of bytes that fit, and of all that could.
 struct Share {
@@ -76,22 +76,16 @@ std::optional<Share> gb18030_share(std::string_view bytes) {
   return share;
 }
 
-// Bytes of Windows-1252 that are a letter beside an ASCII letter, or a sign that texts have.
-std::optional<Share> cp1252_share(std::string_view bytes) {
-  constexpr std::string_view kSigns =
-      "\x80\x82\x84\x85\x91\x92\x93\x94\x96\x97\x99\xA0\xA1\xA3\xA7\xA9\xAB\xAE\xB0\xB4\xBB\xBF";
-  Share share;
-  for (size_t i = 0; i < bytes.size(); ++i) {
-    const unsigned c = at(bytes, i);
-    if (!is_high(c)) continue;
-    if (c == 0x81 || c == 0x8D || c == 0x8F || c == 0x90 || c == 0x9D) return std::nullopt;
-    ++share.all;
-    const bool letter = (c >= 0xC0 && c != 0xD7 && c != 0xF7 && c != 0xFF) || c == 0x8A || c == 0x8C || c == 0x8E ||
-                        c == 0x9A || c == 0x9C || c == 0x9E || c == 0x9F;
-    const bool beside = is_ascii_letter(at(bytes, i + 1)) || (i > 0 && is_ascii_letter(at(bytes, i - 1)));
-    if ((letter && beside) || kSigns.find(static_cast<char>(c)) != kSigns.npos) ++share.fit;
+// The encoding of bytes that are letters of words or pairs of GB 18030, or both. Empty when neither is likely.
+std::string letters_or_pairs(std::string_view bytes, const std::optional<Share>& pairs) {
+  constexpr size_t kManyPairs = 6;  // of which chance does not make the letters of one language
+  const SingleByteGuess letters = guess_single_byte(bytes);
+  const bool in_words = 3 * letters.in_latin_words >= 1;
+  if (pairs && pairs->all < (in_words ? 2 : kManyPairs)) {
+    if (pairs->is_most()) return "GB18030";
+    if (!in_words) return {};
   }
-  return share;
+  return pairs && pairs->is_most() && letters.fit < 0.95 ? "GB18030" : letters.encoding;
 }
 
 // The first byte above 127, or the size.
@@ -210,7 +204,7 @@ std::string shown_encoding(const std::string& name) {
   if (name == "UTF-16LE") return "UTF-16 (little endian)";
   if (name == "UTF-16BE") return "UTF-16 (big endian)";
   if (name == "GB18030") return "GB 18030";
-  if (name == "CP1252") return "Windows-1252";
+  if (name.size() == 6 && name.starts_with("CP125")) return "Windows-" + name.substr(2);
   return name;
 }
 
@@ -220,11 +214,13 @@ std::string guess_encoding(std::string_view bytes) {
   if (bytes.starts_with("\xFE\xFF")) return "UTF-16BE";
   if (bytes.starts_with("\x84\x31\x95\x33")) return "GB18030";
   if (std::string utf16 = utf16_by_nuls(bytes); !utf16.empty()) return utf16;
-  if (first_high(bytes) == bytes.size() || utf8_share(bytes).is_most()) return "UTF-8";
-  const std::optional<Share> gb = gb18030_share(bytes), latin = cp1252_share(bytes);
-  if (gb && gb->is_most()) return "GB18030";
-  if (latin && latin->is_most()) return "CP1252";
-  return "UTF-8";
+  const Share utf8 = utf8_share(bytes);
+  if (first_high(bytes) == bytes.size() || (utf8.all > 0 && utf8.fit == utf8.all)) return "UTF-8";
+  const std::optional<Share> pairs = gb18030_share(bytes);
+  // A few Chinese characters may look like damaged UTF-8.
+  if (utf8.is_most() && !(pairs && pairs->is_most())) return "UTF-8";
+  const std::string found = letters_or_pairs(bytes, pairs);
+  return found.empty() ? "UTF-8" : found;
 }
 
 std::string guess_file_encoding(const std::filesystem::path& path) {

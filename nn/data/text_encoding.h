@@ -16,9 +16,10 @@ std::string encoding_named(std::string_view name);
 /// As users know it: "UTF-16 (little endian)", "GB 18030", "Windows-1252".
 std::string shown_encoding(const std::string& name);
 
-/// Guesses by a byte order mark, by NUL bytes (UTF-16), by the rules of UTF-8, and by the places of the bytes above
-/// 127: most of those of GB 18030 come in pairs of its common characters, and most of those of Windows-1252 stand
-/// beside a Latin letter. "UTF-8" when nothing fits.
+/// Guesses by a byte order mark, by NUL bytes (UTF-16), by the rules of UTF-8, and by the bytes above 127: most of
+/// those of GB 18030 come in pairs of its common characters, and those of Windows-1250, 1251, 1252 and 1254 and of
+/// KOI8-R are letters of the languages that guess_single_byte() knows. "UTF-8" when nothing fits, so that the lines are
+/// refused.
 std::string guess_encoding(std::string_view bytes);
 
 /// Guesses for a regular file. It reads on to the first byte above 127, and guesses by the bytes around it. IoError.

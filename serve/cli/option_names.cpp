@@ -15,6 +15,7 @@ constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {{"text_
                                                                          {"label_column", "label-column"},
                                                                          {"label_columns", "label-columns"},
                                                                          {"label_separator", "label-separator"},
+                                                                         {"encoding", "encoding"},
                                                                          {"map", "map"},
                                                                          {"pooling", "pooling"},
                                                                          {"multi_label", "multi-label 1"},

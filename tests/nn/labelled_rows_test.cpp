@@ -75,10 +75,11 @@ TEST(LabelledRows, ReadsTasksOfLabelStudio) {
                             ",\n" + task("g [], \\\" }", by("neutral")) + "\n]\n");
   EXPECT_EQ(read(path),
             (Rows{"positive|a|3", "positive|b|4",
-                  "!6 the annotations choose 2 different labels; leave one, mark one as the ground truth, or train "
+                  "!6 the annotations give 2 different labels; leave one, mark one as the ground truth, or train "
                   "with the option multi_label",
-                  "negative|d|6", "!7 the task has no annotation with one choice; annotate it, or remove it",
-                  "!8 the task has no annotation with one choice; annotate it, or remove it", "neutral|g [], \" }|9"}));
+                  "negative|d|6", "!7 the task has no annotation with one choice or rating; annotate it, or remove it",
+                  "!8 the task has no annotation with one choice or rating; annotate it, or remove it",
+                  "neutral|g [], \" }|9"}));
 }
 
 TEST(LabelledRows, ALabelColumnIsTheQuestionOfATask) {
@@ -93,7 +94,7 @@ TEST(LabelledRows, ALabelColumnIsTheQuestionOfATask) {
   const auto message = [&](const RowOptions& options) { return test::message_of<LineError>([&] { label(options); }); };
   EXPECT_NE(message({}).find("answer the questions language, mood; name one with the option label_column"),
             std::string::npos);
-  EXPECT_NE(message({.label_column = "none"}).find("no question 'none' with choices, but language, mood"),
+  EXPECT_NE(message({.label_column = "none"}).find("no question 'none' with choices or a rating, but language, mood"),
             std::string::npos);
   EXPECT_NE(message({.label_column = "mood", .text_column = "none"}).find("none"), std::string::npos);
   LabelledRowReader several(path, {.label_column = "mood", .several_labels = true});
@@ -193,8 +194,9 @@ TEST(LabelledRows, ReadsOnAfterAnyBadRow) {
   EXPECT_EQ(read(folder.write("a.tsv", "label\ttext\nx\ta\nx\t" + huge + "\nx\tb\ny\nx\t\xFF\nx\tc\n\tc\nx\t \n")),
             (Rows{"x|a|2", "!3 the line is longer than the limit of 1048576 bytes; split the text", "x|b|4",
                   "!5 1 field where the header has 2; add the missing fields, or remove the row",
-                  "!6 invalid UTF-8 at byte 2 of the line; save the file as UTF-8", "x|c|7",
-                  "!8 the label is empty; give the text one, or remove the row",
+                  "!6 invalid UTF-8 at byte 2 of the line; save the file as UTF-8, or name its encoding with the "
+                  "option encoding",
+                  "x|c|7", "!8 the label is empty; give the text one, or remove the row",
                   "!9 the text is blank: it has no visible character; remove the row"}));
   EXPECT_EQ(
       read(folder.write("a.json", "[{\"text\":\"" + huge + "\",\"label\":\"x\"},\n{\"text\":\"a\",\"label\":\"x\"}]")),

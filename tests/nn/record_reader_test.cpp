@@ -121,8 +121,11 @@ TEST(RecordReader, NamesPlaceValueAndRemedy) {
        "data:3: a quoted field never ends; close it with a quote (the record has the lines 3 to 4)"},
       {RecordFormat::csv, "a\n\"y\"z\n", "data:2: text after a closing quote; double the quotes inside a quoted field"},
       {RecordFormat::csv, "a\n\"y\n\xE4\xBD\"\n",
-       "data:3: invalid UTF-8 at byte 0 of the line; save the file as UTF-8"},
-      {RecordFormat::tsv, "a\nxy\xFF\n", "data:2: invalid UTF-8 at byte 2 of the line; save the file as UTF-8"},
+       "data:3: invalid UTF-8 at byte 0 of the line; save the file as UTF-8, or name its encoding with the option "
+       "encoding"},
+      {RecordFormat::tsv, "a\nxy\xFF\n",
+       "data:2: invalid UTF-8 at byte 2 of the line; save the file as UTF-8, or name its encoding with the option "
+       "encoding"},
       {RecordFormat::tsv, "a\n" + std::string(33, 'x'),
        "data:2: the line is longer than the limit of 32 bytes; split the text"},
       {RecordFormat::csv, "a\n\"" + std::string(20, 'x') + "\n" + std::string(20, 'x'),

@@ -22,13 +22,22 @@ TEST(SimilarLabels, WhatIsProbablyOneLabelIsTold) {
   const std::vector<std::string> doubts =
       doubtful_labels({{"1", 3}, {"1.0", 4}, {"2", 5}, {"NEG", 2}, {"neg", 9}, {"pos", 4}, {"pos ", 1}, {"nan", 1}});
   ASSERT_EQ(doubts.size(), 4U);
-  EXPECT_EQ(doubts[0],
-            "the labels '1', '1.0' are the same number and are learned as 2 labels; join them with --map 1.0=1");
+  EXPECT_EQ(
+      doubts[0],
+      "the labels '1' (3 rows), '1.0' (4 rows) are the same number and are learned as 2 labels; join them with --map "
+      "1.0=1");
   EXPECT_EQ(doubts[1],
-            "the labels 'NEG', 'neg' differ only in capital letters or in blanks around them and are learned as 2 "
+            "the labels 'NEG' (2 rows), 'neg' (9 rows) differ only in capital letters or blanks and are learned as 2 "
             "labels; join them with --map NEG=neg");
   EXPECT_NE(doubts[2].find("--map 'pos =pos'"), std::string::npos) << doubts[2];
   EXPECT_NE(doubts[3].find("the label 'nan' of 1 row is what programs write for a missing value"), std::string::npos);
+  const std::vector<std::string> inside =
+      doubtful_labels({{"very good", 5}, {"very  good", 1}, {"Very\u00A0Good", 1}, {"好 评", 1}, {"好评", 3}});
+  ASSERT_EQ(inside.size(), 2U);
+  EXPECT_NE(inside[0].find("are learned as 3 labels; join them with --map 'Very\u00A0Good,very  good=very good'"),
+            std::string::npos)
+      << inside[0];
+  EXPECT_NE(inside[1].find("'好 评' (1 row), '好评' (3 rows)"), std::string::npos) << inside[1];
   EXPECT_TRUE(doubtful_labels({{"1", 3}, {"2", 4}, {"negative", 2}, {"none", 2}}).empty());
 }
 

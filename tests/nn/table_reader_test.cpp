@@ -194,7 +194,9 @@ TEST(TextEncoding, RefusesTheLineOfBytesThatAreNotInIt) {
   ASSERT_TRUE(reader.next());
   EXPECT_EQ(reader.fields().at(0), "café");
   EXPECT_EQ(message_of<LineError>([&] { reader.next(); }),
-            path.string() + ":3: invalid UTF-8 at byte 0 of the line; save the file as UTF-8");
+            path.string() +
+                ":3: invalid UTF-8 at byte 0 of the line; save the file as UTF-8, or name its encoding with the option "
+                "encoding");
   ASSERT_TRUE(reader.next());
   EXPECT_EQ(reader.fields().at(1), "z");
   EXPECT_THROW(encoding_named("klingon"), ValueError);

@@ -15,6 +15,8 @@ ROWS = [
 PLAIN = [("positive", "great film"), ("negative", "awful, boring film")]
 FRENCH = [("positive", "un très bon café à Genève"), ("negative", "trop cher: 5 € pour ça"), ("neutral", "“garçon”, dit-il")]
 GERMAN = [("positive", "sehr schön, größer als gewöhnlich"), ("negative", "blöd, müde Gefühle")]  # would be GB 18030 too
+POLISH = [("positive", "Film był świetny, żałuję że się skończył"), ("negative", "Obsługa zła, jedzenie gorsze niż w domu")]
+RUSSIAN = [("positive", "Отличный фильм, всем советую"), ("negative", "Скучная книга, и слишком длинная")]
 CHINESE = [("positive", "这部电影非常好看，我很喜欢"), ("negative", "太差了，不推荐"), ("neutral", "一般，没什么感觉 OK")]
 
 
@@ -93,6 +95,10 @@ def _workbooks():
     xml, strings = shared_rows([header, *ROWS])
     yield Messy("excel.xlsx", workbook({"Sheet1": ("visible", xml)}, strings), ROWS)
     yield Messy("streamed.xlsx", workbook({"Data": ("visible", inline_rows([header, *ROWS]))}), ROWS)
+    titled = [("Reviews of 2024",), ("exported",), header, *PLAIN]
+    yield Messy("title.xlsx", workbook({"S": ("visible", inline_rows(titled))}), PLAIN, guess="with the header in line 3 below a title")
+    yield Messy("title-other.xlsx", workbook({"S": ("visible", inline_rows([("Reviews",), ("Note", "Wort"), ("1", "a")]))}),
+                error="if that is a title, remove what stands above the names")
     two = {"Notes": ("hidden", inline_rows([("nothing",)])), "Data": ("visible", xml)}
     yield Messy("hidden.xlsx", workbook(two, strings), ROWS, guess="sheet 'Data'")
     named = {"One": ("visible", inline_rows([header, *PLAIN])), "Zwei": ("visible", xml)}
@@ -144,6 +150,9 @@ def _separated():
     yield Messy("excel-german.csv", b"\xef\xbb\xbf" + quoted_table(ROWS, ";").encode(), ROWS, guess="';'")
     yield Messy("excel-ansi.csv", quoted_table(FRENCH, ";").encode("cp1252"), FRENCH, guess="Windows-1252")
     yield Messy("excel-umlauts.csv", quoted_table(GERMAN, ";").encode("cp1252"), GERMAN, guess="Windows-1252")
+    yield Messy("excel-polish.csv", quoted_table(POLISH, ";").encode("cp1250"), POLISH, guess="Windows-1250")
+    yield Messy("excel-russian.csv", quoted_table(RUSSIAN, ";").encode("cp1251"), RUSSIAN, guess="Windows-1251")
+    yield Messy("unix-russian.csv", quoted_table(RUSSIAN, ",").encode("koi8-r"), RUSSIAN, guess="KOI8-R")
     yield Messy("excel-chinese.csv", quoted_table(CHINESE, ",").encode("gb18030"), CHINESE, guess="GB 18030")
     yield Messy("excel-gbk.txt", quoted_table(CHINESE, "\t", header=("标签", "内容")).encode("gbk"), CHINESE, guess="text '内容', label '标签'")
     yield Messy("excel-unicode.txt", quoted_table(ROWS, "\t").encode("utf-16"), ROWS, guess="UTF-16")
@@ -154,6 +163,16 @@ def _separated():
     yield Messy("quoted.tsv", quoted_table(ROWS, "\t", newline="\n").encode(), ROWS, guess="TSV with quotes")
     yield Messy("raw.tsv", b'label\ttext\npositive\t"good" they said\nnegative\t"bad\n', [("positive", '"good" they said'), ("negative", '"bad')])
     yield Messy("commas.tsv", quoted_table(PLAIN, ",").encode(), PLAIN, guess="','")
+    for name, title in (("title.csv", "Reviews of 2024"), ("title-commas.csv", "Reviews of 2024,"), ("title-blank.csv", "Reviews\n\nexported\n"),
+                        ("title-known.csv", "Comment")):
+        lines = title.count("\n") + 2
+        yield Messy(name, f"{title}\nlabel,text\n".encode() + b"positive,great film\nnegative,bad\n",
+                    [("positive", "great film"), ("negative", "bad")], guess=f"with the header in line {lines} below a title")
+    yield Messy("title-semicolon.csv", "Bewertungen\r\nStars;Review\r\n5;gut, ja\r\n1;schlecht, nein\r\n".encode(),
+                [("5", "gut, ja"), ("1", "schlecht, nein")], guess="CSV separated by ';', UTF-8, with the header in line 2 below a title")
+    yield Messy("title.tsv", b"Reviews\nlabel\ttext\npositive\tgreat, film\n", [("positive", "great, film")], guess="with the header in line 2")
+    yield Messy("title-other.csv", b"Reviews\nKommentar,Note\ngut,1\n", error="if that is a title, remove what stands above the names")
+    yield Messy("not-title.csv", b"text\ngreat\nfilm\n", error="no column 'label'")
     yield Messy("capitals.csv", quoted_table(PLAIN, ",", header=("Sentiment", "Review")).encode(), PLAIN, guess="text 'Review', label 'Sentiment'")
     yield Messy("stars.csv", b"stars,review\n5,good\n1,bad\n", [("5", "good"), ("1", "bad")], guess="label 'stars'")
     yield Messy("named.csv", b"text,body,label,mood\na,b,c,d\n", [("d", "b")], arguments=("body", "mood"))
@@ -166,9 +185,10 @@ def _separated():
     yield Messy("unclosed.csv", b'label,text\nx,a\ny,"b\nz,c\n', [("x", "a")], [(3, "never ends; close it with a quote (the record has the lines 3 to 4)")])
     yield Messy("backslash.csv", b'label,text\nx,"say \\"hi\\""\ny,b\n', [("y", "b")], [(2, "text after a closing quote")])
     yield Messy("nul.csv", b"label,text\nx,a\0b\ny,b\n", [("y", "b")], [(2, "a NUL byte at byte 3")])
-    yield Messy("damaged.csv", "label,text\nx,好的电影很好\n".encode() + b"y,\xff\xfe\nz,b\n", [("x", "好的电影很好"), ("z", "b")], [(3, "invalid UTF-8")])
+    yield Messy("damaged.csv", "label,text\nx,好的电影很好\n".encode() + b"y,\xff\xfe\nz,b\n", [("x", "好的电影很好"), ("z", "b")], [(3, "or name its encoding with --encoding")])
     yield Messy("macintosh.csv", b"label,text\rx,a\ry,b\r", error=":1: the lines end with carriage returns alone")
-    yield Messy("headless.csv", b"positive,good film\nnegative,bad film\n", error=":1: no column 'text' in the header, which has: 'positive', 'good film'")
+    yield Messy("headless.csv", b"positive,good film\nnegative,bad film\n", error=":1: no column 'text' in the header, which has: 'positive', 'good film'; name the column with "
+                "--text-column. If the file has no names of columns, put a line with them first")
     yield Messy("twice.csv", b"text,label,text\na,x,b\n", error=":1: the column 'text' appears twice")
     yield Messy("empty.csv", b"", error=":1: the file is empty")
     yield Messy("only-sep.csv", b"sep=;\n", error="needs a header and rows")
@@ -199,6 +219,19 @@ def _json():
     task = {"id": 1, "data": {"review": "good"}, "annotations": [{"result": [{"type": "choices", "value": {"choices": ["positive"]}}]}]}
     other = {"id": 2, "data": {"review": "bad"}, "annotations": [{"result": [], "was_cancelled": True}]}
     yield Messy("label-studio.json", json.dumps([task, other], indent=1).encode(), [("positive", "good")], [(22, "no annotation with one choice")])
+    def rated(i, stars, *more):
+        result = [{"type": "rating", "from_name": "stars", "value": {"rating": stars}}, *more]
+        return {"id": i, "data": {"text": f"text {i}"}, "annotations": [{"result": result}]}
+
+    mood = {"type": "choices", "from_name": "mood", "value": {"choices": ["glad"]}}
+    yield Messy("rated.json", json.dumps([rated(1, 5), rated(2, 3.5)]).encode(), [("5", "text 1"), ("3.5", "text 2")])
+    both = [rated(1, 5, mood), rated(2, 4), rated(3, 2, mood)]
+    lines = "".join(json.dumps(one) + "\n" for one in both)
+    yield Messy("rated-and-chosen.jsonl", lines.encode(), [("glad", "text 1"), ("glad", "text 3")],
+                [(2, "a rating and no choice, and tasks before it have a choice; name one question with --label-column")])
+    yield Messy("rated-asked.jsonl", lines.encode(), [("5", "text 1"), ("4", "text 2"), ("2", "text 3")], arguments=("", "stars"))
+    yield Messy("rated-min.json", json.dumps([{"text": "a", "rating": 4}, {"text": "b", "rating": 1}]).encode(), [("4", "a"), ("1", "b")],
+                guess="label 'rating'")
     export = 'annotation_id,annotator,created_at,id,sentiment,text\n1,2,2024-01-01T00:00:00Z,3,positive,"good, ""fine"""\n'
     yield Messy("label-studio.csv", export.encode(), [("positive", 'good, "fine"')], guess="label 'sentiment'")
 
