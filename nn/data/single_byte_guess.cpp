@@ -27,7 +27,7 @@ struct KnownLanguage {
   std::string_view encoding, letters;
 };
 
-constexpr std::array<KnownLanguage, 18> kLanguages = {{
+constexpr std::array<KnownLanguage, 18> kKnownLanguages = {{
     {"CP1252", "äöüßÄÖÜ"},                             // German
     {"CP1252", "àâæçéèêëîïôùûüÀÂÆÇÉÈÊËÎÏÔÙÛÜ"},        // French
     {"CP1252", "áéíñóúüÁÉÍÑÓÚÜ"},                      // Spanish
@@ -139,7 +139,7 @@ SingleByteGuess latin_guess(const HighBytes& counts) {
                               counts.sum(letter_bytes(kWestern, "œŒ"), counts.before_few) +
                               counts.sum(letter_bytes(kWestern, "¿¡"), counts.in_front);
   SingleByteGuess best;
-  for (const KnownLanguage& one : kLanguages) {
+  for (const KnownLanguage& one : kKnownLanguages) {
     const bool western = one.encoding == kWestern;
     const ByteSet known = letter_bytes(one.encoding, one.letters) | letter_bytes(one.encoding, kSigns);
     const double fit = part_of(counts.sum(known, counts.of) + (western ? western_more : 0), counts.all);

@@ -13,11 +13,11 @@ namespace qing::nn {
 
 struct TableLayout {
   TableFormat format = TableFormat::csv;
-  char delimiter = ',';         ///< of CSV and TSV
-  bool quotes = true;           ///< of CSV, and of TSV that shows them
-  size_t skip_lines = 0;        ///< in front of the header: "sep=;", or a title
-  bool titled = false;          ///< they are a title, with blank lines around it
-  bool guessed = false;         ///< differs from what the suffix alone says
+  char delimiter = ',';   ///< of CSV and TSV
+  bool quotes = true;     ///< of CSV, and of TSV that shows them
+  size_t skip_lines = 0;  ///< in front of the header: "sep=;", or a title
+  bool titled = false;    ///< they are a title, with blank lines around it
+  bool guessed = false;   ///< differs from what the suffix alone says
 };
 
 /// The suffix in lower case, with its dot.

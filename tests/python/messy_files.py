@@ -185,10 +185,10 @@ def _separated():
     yield Messy("unclosed.csv", b'label,text\nx,a\ny,"b\nz,c\n', [("x", "a")], [(3, "never ends; close it with a quote (the record has the lines 3 to 4)")])
     yield Messy("backslash.csv", b'label,text\nx,"say \\"hi\\""\ny,b\n', [("y", "b")], [(2, "text after a closing quote")])
     yield Messy("nul.csv", b"label,text\nx,a\0b\ny,b\n", [("y", "b")], [(2, "a NUL byte at byte 3")])
-    yield Messy("damaged.csv", "label,text\nx,好的电影很好\n".encode() + b"y,\xff\xfe\nz,b\n", [("x", "好的电影很好"), ("z", "b")], [(3, "or name its encoding with --encoding")])
+    yield Messy("damaged.csv", "label,text\nx,好的电影很好\n".encode() + b"y,\xff\xfe\nz,b\n", [("x", "好的电影很好"), ("z", "b")], [(3, "or name its encoding with the option encoding")])
     yield Messy("macintosh.csv", b"label,text\rx,a\ry,b\r", error=":1: the lines end with carriage returns alone")
-    yield Messy("headless.csv", b"positive,good film\nnegative,bad film\n", error=":1: no column 'text' in the header, which has: 'positive', 'good film'; name the column with "
-                "--text-column. If the file has no names of columns, put a line with them first")
+    yield Messy("headless.csv", b"positive,good film\nnegative,bad film\n", error=":1: no column 'text' in the header, which has: 'positive', 'good film'; name the column with the "
+                "option text_column. If the file has no names of columns, put a line with them first")
     yield Messy("twice.csv", b"text,label,text\na,x,b\n", error=":1: the column 'text' appears twice")
     yield Messy("empty.csv", b"", error=":1: the file is empty")
     yield Messy("only-sep.csv", b"sep=;\n", error="needs a header and rows")
@@ -228,7 +228,7 @@ def _json():
     both = [rated(1, 5, mood), rated(2, 4), rated(3, 2, mood)]
     lines = "".join(json.dumps(one) + "\n" for one in both)
     yield Messy("rated-and-chosen.jsonl", lines.encode(), [("glad", "text 1"), ("glad", "text 3")],
-                [(2, "a rating and no choice, and tasks before it have a choice; name one question with --label-column")])
+                [(2, "a rating and no choice, and tasks before it have a choice; name one question with the option label_column")])
     yield Messy("rated-asked.jsonl", lines.encode(), [("5", "text 1"), ("4", "text 2"), ("2", "text 3")], arguments=("", "stars"))
     yield Messy("rated-min.json", json.dumps([{"text": "a", "rating": 4}, {"text": "b", "rating": 1}]).encode(), [("4", "a"), ("1", "b")],
                 guess="label 'rating'")

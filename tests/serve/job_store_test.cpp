@@ -69,7 +69,7 @@ TEST_F(JobStoreTest, AChangeIsRefusedInAnyOtherStatus) {
     EXPECT_EQ(store.events(id, 0, 100).items.size(), events) << "a refused change has an event";
     const bool running = status == kRunning;
     EXPECT_EQ(store.succeed(*store.find(id)), running) << status_name(status);
-    if (running) EXPECT_EQ(store.status(id), kSucceeded);
+    if (running) { EXPECT_EQ(store.status(id), kSucceeded); }
   }
   for (const JobStatus status : all) {
     const std::string id = in(status).id;
