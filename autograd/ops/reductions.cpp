@@ -69,7 +69,6 @@ Tensor mean(const Tensor& x) { return mean(x, {}); }
 
 Tensor mean(const Tensor& x, const std::vector<int64_t>& dims, bool keepdim) {
   check_defined(x, "mean");
-  check_defined(x, "mean");
   check_floating(x, "mean");
   const auto over = resolve_dims(dims, x.dim(), "mean");
   Tensor y = finished(mean_over(x.alias(), over, "mean"), x, over, keepdim);
