@@ -45,7 +45,7 @@ std::optional<char> named_separator(std::string_view line) {
 
 // What a table would be with one separator.
 struct Candidate {
-  char delimiter;
+  char delimiter = ',';
   size_t fields = 0;  // of the header
   size_t filled = 0;  // fields of the header that are not blank
   size_t known = 0;   // fields of the header with a known name
@@ -121,9 +121,10 @@ std::optional<Titled> titled(std::string_view delimiters, std::string_view sampl
   std::optional<Titled> best;
   for (const char delimiter : delimiters) {
     std::string_view rest = sample;
-    size_t names = 1;  // that the header must have: a column of texts alone may have a known name, and commas
+    size_t names = 1;  // known ones that the header must have
     Titled found{.table = tried(delimiter, rest, whole, options)};
     for (size_t i = 0; i < kMostTitleLines && found.table.filled == 1; ++i) {
+      // This line may be the header of a column of texts whose first text has commas, so one known name is no proof.
       if (found.table.known > 0) names = 2;
       found.lines += take_line(rest);
       found.table = tried(delimiter, rest, whole, options);
@@ -220,19 +221,22 @@ TableLayout layout_of(const std::filesystem::path& path, std::string_view sample
         fmt::format("{}: unknown format '{}'; name it .tsv, .csv, .txt, .jsonl, .json or .xlsx as what it is",
                     path.string(), suffix));
   }
+  Candidate chosen;
   if (options.delimiter != 0) {
-    layout.delimiter = options.delimiter;
+    chosen = tried(options.delimiter, sample, whole, options);
   } else if (tsv) {
-    const Candidate own = tried('\t', sample, whole, options), best = best_of(kDelimiters, sample, whole, options);
-    layout.delimiter = !own.is_table() && best.is_table() && best.known > own.known ? best.delimiter : '\t';
-    layout.guessed = layout.delimiter != '\t';
-  } else {
+    chosen = tried('\t', sample, whole, options);
     const Candidate best = best_of(kDelimiters, sample, whole, options);
-    layout.delimiter = best.is_table() ? best.delimiter : ',';
-    layout.guessed = layout.delimiter != ',' || !csv;
+    if (!chosen.is_table() && best.is_table() && best.known > chosen.known) chosen = best;
+    layout.guessed = chosen.delimiter != '\t';
+  } else {
+    chosen = best_of(kDelimiters, sample, whole, options);
+    if (!chosen.is_table()) chosen = tried(',', sample, whole, options);
+    layout.guessed = chosen.delimiter != ',' || !csv;
   }
-  const std::string delimiters = options.delimiter != 0 ? std::string(1, options.delimiter) : std::string(kDelimiters);
-  if (tried(layout.delimiter, sample, whole, options).filled == 1) {
+  layout.delimiter = chosen.delimiter;
+  if (chosen.filled == 1) {
+    const std::string delimiters(options.delimiter != 0 ? std::string_view(&chosen.delimiter, 1) : kDelimiters);
     if (const std::optional<Titled> below = titled(delimiters, sample, whole, options)) {
       layout = {.delimiter = below->table.delimiter, .skip_lines = below->lines, .titled = true, .guessed = true};
     }
