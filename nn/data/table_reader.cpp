@@ -74,11 +74,6 @@ class RowSource {
   // These throw. GCC warns of virtual functions that are declared not to return.
   virtual void fail(const std::string& what) const = 0;
   virtual void fail_at_header(const std::string& what) const { fail(what); }
-  // Whether each field is a number of a workbook; empty for other formats.
-  virtual const std::vector<bool>& numbers() const {
-    static const std::vector<bool> kNone;
-    return kNone;
-  }
   std::vector<std::string> columns;
   size_t below_title = 0;  // the line of the header, if a title stands above it
 };
@@ -261,14 +256,11 @@ class SheetSource : public RowSource {
                        row->fields.size()));
     }
     fields_ = std::move(row->fields);
-    numbers_ = std::move(row->numbers);
     fields_.resize(columns.size());
-    numbers_.resize(columns.size());
     return true;
   }
   size_t line() const override { return line_; }
   std::vector<std::string>& fields() override { return fields_; }
-  const std::vector<bool>& numbers() const override { return numbers_; }
   void fail(const std::string& what) const override { throw LineError(name_, line_, what); }
   void fail_at_header(const std::string& what) const override { throw LineError(name_, header_, what); }
   const SheetReader& reader() const { return rows_.reader(); }
@@ -278,7 +270,6 @@ class SheetSource : public RowSource {
   SheetRows rows_;
   size_t header_ = 1, line_ = 0;
   std::vector<std::string> fields_;
-  std::vector<bool> numbers_;
 };
 
 std::string shown_delimiter(char delimiter) { return delimiter == '\t' ? "tabs" : fmt::format("'{}'", delimiter); }
@@ -365,7 +356,6 @@ bool TableReader::next() { return impl_->source->next(); }
 size_t TableReader::line() const { return impl_->source->line(); }
 std::vector<std::string>& TableReader::fields() { return impl_->source->fields(); }
 const json::object* TableReader::object() const { return impl_->source->object(); }
-const std::vector<bool>& TableReader::numbers() const { return impl_->source->numbers(); }
 std::string_view TableReader::object_text() const { return impl_->source->object_text(); }
 void TableReader::fail(const std::string& what) const {
   impl_->source->fail(what);

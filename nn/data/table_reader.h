@@ -53,9 +53,7 @@ class TableReader {
   /// columns; those are absent. A list is its JSON, null is empty.
   std::vector<std::string>& fields();
   const boost::json::object* object() const;  ///< The row as JSON; null for other formats.
-  /// Whether each field of the row is a cell that holds a number, and no date; empty for other formats than XLSX.
-  const std::vector<bool>& numbers() const;
-  std::string_view object_text() const;  ///< The row's object as the file has it, in UTF-8.
+  std::string_view object_text() const;       ///< The row's object as the file has it, in UTF-8.
   /// Throws a LineError at the row.
   [[noreturn]] void fail(const std::string& what) const;
   /// Throws a LineError at the header.

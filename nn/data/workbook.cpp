@@ -202,7 +202,7 @@ class SheetParser {
   void begin(std::string_view name, const XmlHandlers::Attribute& of) {
     if (name == "row") {
       const unsigned number = unsigned_of(of("r"));
-      row_ = {.number = number > 0 ? number : last_ + 1, .fields = {}, .numbers = {}, .fault = {}};
+      row_ = {.number = number > 0 ? number : last_ + 1, .fields = {}, .fault = {}};
       last_ = row_.number;
       column_ = 0;
       bytes_ = 0;
@@ -254,15 +254,10 @@ class SheetParser {
       return;
     }
     if (text.empty()) return;
-    if (row_.fields.size() <= column_) {
-      row_.fields.resize(column_ + 1);
-      row_.numbers.resize(column_ + 1);
-    }
+    if (row_.fields.size() <= column_) row_.fields.resize(column_ + 1);
     row_.fields[column_] = std::move(text);
-    row_.numbers[column_] = is_number_;
   }
   std::string text_of_cell() {
-    is_number_ = false;
     if (type_ == "s") {
       const unsigned at = unsigned_of(value_);
       if (at < book_.strings.size()) return book_.strings[at];
@@ -288,7 +283,6 @@ class SheetParser {
     if (style_ < book_.dates.size() && book_.dates[style_] && number >= 0 && number < kLastDay) {
       return date_text(number, book_.from_1904);
     }
-    is_number_ = true;
     return fmt::format("{}", number);
   }
 
@@ -299,7 +293,6 @@ class SheetParser {
   std::string type_, value_;
   unsigned style_ = 0;
   bool inside_ = false, phonetic_ = false;
-  bool is_number_ = false;  // the cell
 };
 
 }  // namespace

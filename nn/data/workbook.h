@@ -16,8 +16,7 @@ namespace qing::nn {
 struct SheetRow {
   size_t number = 0;  ///< from 1
   std::vector<std::string> fields;
-  std::vector<bool> numbers;  ///< of each field, whether its cell holds a number that is shown as no date
-  std::string fault;          ///< why the row cannot be read; empty if it can
+  std::string fault;  ///< why the row cannot be read; empty if it can
 };
 
 /// Gives the rows of a sheet that have a cell with a value, from the first to the last, in memory bounded by the
