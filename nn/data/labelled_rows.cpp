@@ -398,9 +398,12 @@ LabelledRow LabelledRowReader::of_chat(const json::object& object) const {
   fail("there is no message of the user; its content is the text");
 }
 
-// The answers to the question that --label-column names, or without one to those of the kind that comes first.
+bool LabelledRowReader::names_a_question() const { return options_.label_column != RowOptions().label_column; }
+
+// The answers to the question that the option label_column names. Without that option the first task that has a label
+// decides whether choices or ratings are the labels.
 std::set<std::string> LabelledRowReader::answers_in(const json::array& annotations) {
-  const bool asks = options_.label_column != RowOptions().label_column;
+  const bool asks = names_a_question();
   const std::string question = asks ? options_.label_column : std::string();
   std::set<std::string> answers = choices_of(annotations, options_.several_labels, question);
   const bool rated = answers.empty();
@@ -426,7 +429,7 @@ LabelledRow LabelledRowReader::of_task(const json::object& object) {
   if (text == nullptr) fail("data: " + no_field(data, options_.text_column));
   if (!text->is_string()) fail(fmt::format("data: field '{}' is not a string; only texts are classified", name));
   const json::array& annotations = object.at("annotations").get_array();
-  const bool asks = options_.label_column != RowOptions().label_column;  // for one question
+  const bool asks = names_a_question();
   const std::set<std::string> choices = answers_in(annotations);
   // Only a row without one label needs its questions, for the message.
   if (choices.empty() && asks && options_.needs_label) {

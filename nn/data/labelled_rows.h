@@ -97,6 +97,7 @@ class LabelledRowReader {
   LabelledRow of_columns(const boost::json::object& object);
   LabelledRow of_chat(const boost::json::object& object) const;
   LabelledRow of_task(const boost::json::object& object);
+  bool names_a_question() const;
   std::set<std::string> answers_in(const boost::json::array& annotations);
   void split(LabelledRow& row) const;
   void check(const LabelledRow& row) const;
