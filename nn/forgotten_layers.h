@@ -14,8 +14,8 @@ namespace qing::nn {
 /// For a walk that has reached these modules.
 void note_reached(std::span<const void* const> modules);
 
-/// Whether the use of a layer with this weight counts: while an optimizer waits for its first gradients
-/// (autograd/training_watch.h), if gradients are on, the weight requires none, and no walk has reached the layer.
+/// Whether a layer with this weight, which is used now, is forgotten: an optimizer waits for its first gradients
+/// (autograd/training_watch.h), gradients are on, the weight requires none, and no walk has reached the layer.
 bool is_forgotten(const void* layer, const Tensor& weight);
 void note_forgotten(const std::string& type_name, const Tensor& weight);
 
@@ -24,7 +24,7 @@ template <class Layer> void note_use(const Layer& layer, const Tensor& weight) {
   if (is_forgotten(dynamic_cast<const void*>(&layer), weight)) note_forgotten(layer.type_name(), weight);
 }
 
-/// "Linear with a weight of shape [4, 2]", ... for the uses that counted since the last call.
+/// "Linear with a weight of shape [4, 2]", ... for the forgotten layers that were used since the last call.
 std::vector<std::string> take_forgotten_layers();
 
 }  // namespace qing::nn

@@ -24,11 +24,12 @@ size_t names_in(const SheetRow& row, const TableOptions& options) {
 
 SheetRows::SheetRows(const std::filesystem::path& path, const TableOptions& options)
     : reader_(path, options.sheet, options.max_row_bytes) {
-  size_t names = 1;  // a column of texts alone may have a known name, and a row with more values below it
+  size_t names = 1;  // known ones that the header must have
   while (std::optional<SheetRow> row = reader_.next()) {
     ahead_.push_back(*std::move(row));
     const SheetRow& last = ahead_.back();
     if (values_in(last) != 1 || ahead_.size() > kMostTitleLines) break;
+    // This row may be the header of a column of texts alone, so one known name below it is no proof.
     if (names_in(last, options) > 0) names = 2;
   }
   if (ahead_.size() > 1) {

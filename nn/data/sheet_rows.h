@@ -10,9 +10,9 @@
 
 namespace qing::nn {
 
-/// Reads a sheet. Its header is the first row with a value, or the row below up to kMostTitleLines rows of one value
-/// each, if that row has two values or more and one of options.known_columns. Where a row of one value may be a header
-/// itself, two of them. Errors are those of SheetReader. Not thread-safe.
+/// Reads a sheet. Its header is the first row with a value. Up to kMostTitleLines rows of one value each are a title
+/// instead, if the row below them has two values or more and one of options.known_columns. If one of those rows is a
+/// known column too, the row below needs two known columns. Errors are those of SheetReader. Not thread-safe.
 class SheetRows {
  public:
   SheetRows(const std::filesystem::path& path, const TableOptions& options);

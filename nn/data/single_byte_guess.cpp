@@ -18,7 +18,7 @@ constexpr double kMargin = 0.02;   // by which such a language must fit better
 
 // Most encodings have these at the same places.
 constexpr std::string_view kSigns = "€‚„…‘’“”•–—™\u00A0§©«®°±´µ·»№";
-// Of CP1252, at places where CP1250 has letters too. They do not stand in front of a letter.
+// Signs of CP1252 whose bytes are letters in CP1250. They count only where no letter follows.
 constexpr std::string_view kFigures = "£¥¼½¾¹²³ªº";
 
 constexpr std::string_view kWestern = "CP1252";
@@ -48,7 +48,7 @@ constexpr std::array<KnownLanguage, 18> kKnownLanguages = {{
     {"CP1254", "çğıöşüâîûÇĞİÖŞÜÂÎÛ"},                  // Turkish
 }};
 
-// Alphabets of other letters, of which ten are half of a text.
+// Alphabets without Latin letters. The ten common letters are at least half of the letters of a text.
 struct KnownAlphabet {
   std::string_view encoding, small, capitals, common;
 };
@@ -133,7 +133,7 @@ SingleByteGuess alphabet_guess(const HighBytes& counts) {
   return best;
 }
 
-// The best language. Those of CP1252 come first.
+// The language that fits best. Another encoding than CP1252 must fit better by kMargin.
 SingleByteGuess latin_guess(const HighBytes& counts) {
   const size_t western_more = counts.sum(letter_bytes(kWestern, kFigures), counts.before_none) +
                               counts.sum(letter_bytes(kWestern, "œŒ"), counts.before_few) +

@@ -13,11 +13,11 @@ struct SingleByteGuess {
   double in_latin_words = 0;  ///< the fraction of the bytes beside an ASCII letter, or between no letters
 };
 
-/// Compares the bytes above 127 with the letters of Western Europe's languages (CP1252), of those of Central Europe
-/// (CP1250) and of Turkish (CP1254). Of languages that fit as well, those of CP1252 come first: the bytes that they
-/// share with others nearly always mean the same letters. A few bytes may therefore be taken for CP1252 where they are
-/// not. Cyrillic and Greek letters (CP1251, KOI8-R, CP1253) stand in words of their own, and half of them are the ten
-/// most common ones.
+/// Compares the bytes above 127 with the letters of the languages of Western Europe (CP1252), of those of Central
+/// Europe (CP1250) and of Turkish (CP1254). If languages of several encodings fit equally well, the guess is CP1252,
+/// because the bytes that these encodings share nearly always mean the same letters. A few bytes may therefore be taken
+/// for CP1252 although they are not. Cyrillic and Greek letters (CP1251, KOI8-R, CP1253) stand in words without Latin
+/// letters. At least half of them must be the ten most common letters.
 SingleByteGuess guess_single_byte(std::string_view bytes);
 
 }  // namespace qing::nn

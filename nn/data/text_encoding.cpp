@@ -78,7 +78,7 @@ std::optional<Share> gb18030_share(std::string_view bytes) {
 
 // The encoding of bytes that are letters of words or pairs of GB 18030, or both. Empty when neither is likely.
 std::string letters_or_pairs(std::string_view bytes, const std::optional<Share>& pairs) {
-  constexpr size_t kManyPairs = 6;  // of which chance does not make the letters of one language
+  constexpr size_t kManyPairs = 6;  // so many pairs are not by chance letters of one language too
   const SingleByteGuess letters = guess_single_byte(bytes);
   const bool in_words = 3 * letters.in_latin_words >= 1;
   if (pairs && pairs->all < (in_words ? 2 : kManyPairs)) {

@@ -23,7 +23,7 @@ constexpr std::pair<std::string_view, std::string_view> kOtherNames[] = {{"text_
                                                                          {"unlabelled_groups", "unlabelled"}};
 constexpr std::string_view kImageSize = "the options height and width";
 
-// Empty for what is no option of the command.
+// Empty if the command has no such option.
 std::string name_on_the_command_line(std::string_view name) {
   for (const auto& [member, option] : kOtherNames) {
     if (member == name) return std::string(option);
