@@ -33,7 +33,6 @@ function sayOfFile(words, problem = false) {
   $('batch-status').classList.toggle('problem', problem);
 }
 
-
 const kindOf = (name, bytes) => {
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) return 'book';
   const kind = FILE_KINDS[suffixOf(name)], start = name.includes('.') ? '' : new TextDecoder().decode(bytes.subarray(0, 4096)).trimStart();

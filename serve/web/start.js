@@ -56,6 +56,7 @@ $('go-on').addEventListener('click', () => wake ? wake() : sendMissing().catch(e
 window.addEventListener('online', () => wake?.());
 $('clear').addEventListener('click', () => { history = []; stored('history', '[]'); showHistory(); $('texts').focus(); });
 $('upload').addEventListener('submit', event => { event.preventDefault(); act($('upload-send'), upload); });
+for (const id of ['file', 'data-file']) $(id).accept = Object.keys(FILE_KINDS).map(suffix => `.${suffix}`).join(',');
 $('data-file').addEventListener('change', () => takeDataFile().catch(fail));
 $('job').addEventListener('submit', event => { event.preventDefault(); act($('job-send'), createJob); });
 $('promote').addEventListener('submit', event => { event.preventDefault(); act($('promote-send'), promote); });
