@@ -9,8 +9,11 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
+
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+needs_chromium = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs the packages chromium and chromium-driver")
 
 
 class Browser:
@@ -45,6 +48,12 @@ class Browser:
 
     def open(self, url):
         self.send("POST", "/url", {"url": url})
+
+    def open_page(self, endpoint):
+        """Opens the page of a server at the width of a desktop, and waits until it lists the models."""
+        self.resize(1200, 900)
+        self.open(endpoint + "/")
+        self.wait("document.querySelector('#model option') !== null")
 
     def run(self, script, *arguments):
         return self.send("POST", "/execute/sync", {"script": script, "args": list(arguments)})

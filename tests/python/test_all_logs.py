@@ -14,7 +14,7 @@ OWN_WORDS = {"server_log.py", "test_all_logs.py", "test_file_formats.py"}
 # Tests look for these words in messages. Errors of files, of Slurm and of Kubernetes in the log have them, too.
 SYSTEM_WORDS = {"No space left on device", "No such file or directory", " has other bytes", "zip archive without a workbook",
                 "Invalid node name", "apiserver not ready", "pods is forbidden", "status unknown for quota: jobs",
-                "the server could not find the requested resource", "too many requests", "certificate is refused", "the labels of ",
+                "the server could not find the requested resource", "too many requests", "certificate is refused",
                 "the server's certificate is refused: "}  # fmt: skip
 
 

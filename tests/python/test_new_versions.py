@@ -89,7 +89,7 @@ def test_other_labels_answer_only_when_the_operator_says_so(qing, running, tmp_p
     archive = tar_of(files_of(tmp_path / "other"))
     status, _, refused = upload(url, archive, query="?activate=true")
     assert (status, refused["code"]) == (422, "other_labels"), refused
-    for words in ("version 2", "labels mixed, negative, positive", "version 1", "negative, neutral, positive", "replace_labels"):
+    for words in ("version 2", "the labels " + ", ".join(["mixed", "negative", "positive"]), "version 1", "negative, neutral, positive", "replace_labels"):
         assert words in refused["error"], refused
     assert answered_by(url) == "1" and left_in(state) == [] and ask(f"{url}/v1/models/{MODEL}")[2]["versions"] == ["1"]
     assert upload(url, archive)[2]["active"] is False, "beside the version that answers it may lie"

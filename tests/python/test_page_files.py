@@ -12,9 +12,7 @@ import pandas as pd
 import pytest
 from test_web_page import analyse_file, chromium, choose, endpoint, page, saved  # noqa: F401  the fixtures
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 GERMAN = "text;sterne\r\nDas Café war schön;5\r\n\"Nie wieder; zu laut\";1\r\n"
 GERMAN_TEXTS = ["Das Café war schön", "Nie wieder; zu laut"]
 FRENCH = "id,text\n1,C’est l’été… très déçu\n2,Œuvre géniale à voir\n"
@@ -97,9 +95,7 @@ REFUSED = [
 @pytest.fixture(scope="module")
 def reader(chromium, endpoint):  # noqa: F811
     """The page, opened once for many files."""
-    chromium.resize(1200, 900)
-    chromium.open(endpoint + "/")
-    chromium.wait("document.querySelector('#model option') !== null")
+    chromium.open_page(endpoint)
     yield chromium
     assert chromium.console() == []
 

@@ -174,7 +174,7 @@ fetch(path, {method, ...(method === 'GET' ? {} : {body: '{}', headers: {'Content
 """
 
 
-@pytest.mark.skipif(not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver")
+@browsing.needs_chromium
 def test_a_browser_whose_name_was_rebound(start):
     endpoint = start()
     port = urllib.parse.urlsplit(endpoint).port

@@ -7,9 +7,7 @@ from test_image_serving import LABELS, classifier, data, png, squares  # noqa: F
 from test_page_tabs import open_tab
 from test_web_page import chromium, screenshots  # noqa: F401 (fixtures)
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,7 @@ from conftest import ROOT
 from test_page_files import texts_read
 from test_web_page import analyse_file, choose, chromium, downloaded, endpoint, page, screenshots  # noqa: F401  the fixtures
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 
 
 def lines(*objects):

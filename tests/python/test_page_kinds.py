@@ -18,9 +18,7 @@ from test_page_visitor import CONTRAST
 from test_problem_kinds import KINDS, files, star_rows, training  # noqa: F401: files is a fixture
 from test_web_page import analyse_file, choose, chromium, saved, screenshots  # noqa: F401 (fixtures)
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 SPACE, TAB, ENTER = "\ue00d", "\ue004", "\ue007"
 TEXTS = {"multi-label": ["soup and bread for the team", "court judge bank stock"], "ordinal": ["the superb of", "an awful of"],
          "regression": ["the superb of", "an awful of"], "single-label": ["the superb of"]}  # fmt: skip

@@ -6,9 +6,7 @@ import pytest
 from conftest import RunningServer, free_port
 from test_web_page import choose, chromium, downloaded, screenshots  # noqa: F401  the fixtures
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 ROWS = 400
 # Records the texts of each request, and holds those after the third until `release` is called.
 GATE = """window.sent = []; const before = fetch; const gate = new Promise(go => { window.release = go; });
@@ -35,9 +33,7 @@ def server(qing, arguments):
 @pytest.fixture
 def page(chromium, server, tmp_path):  # noqa: F811
     """The page, whose file lost its server after three requests."""
-    chromium.resize(1200, 900)
-    chromium.open(server.endpoint + "/")
-    chromium.wait("document.querySelector('#model option') !== null")
+    chromium.open_page(server.endpoint)
     path = tmp_path / "rows.csv"
     path.write_text("id,text\n" + "".join(f"{i},{'' if i == 7 else f'I love film {i}'}\n" for i in range(ROWS)))
     choose(chromium, path)

@@ -8,9 +8,7 @@ import pytest
 from conftest import RunningServer, ask
 from test_web_page import analyse_file, choose, chromium, saved, screenshots  # noqa: F401  the fixtures
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 ROWS = ["I love this film", "I hate this phone", "the chair arrives on monday", "我非常喜欢这个电影"]
 
 
@@ -24,9 +22,7 @@ def server(qing, models_root, tmp_path_factory):
 @pytest.fixture
 def page(chromium, server, tmp_path):  # noqa: F811
     """The page with the results of a file."""
-    chromium.resize(1200, 900)
-    chromium.open(server.endpoint + "/")
-    chromium.wait("document.querySelector('#model option') !== null")
+    chromium.open_page(server.endpoint)
     path = tmp_path / "rows.csv"
     path.write_text("text\n" + "".join(f"{row}\n" for row in ROWS))
     choose(chromium, path)

@@ -7,9 +7,7 @@ from job_tools import client_of, supervised, upload
 from test_web_page import chromium, screenshots  # noqa: F401 (fixtures)
 from walk_tools import StepClock
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +181,7 @@ def test_a_file_of_other_column_names_trains_when_they_are_given(chromium, serve
 
 def test_arrow_keys_move_between_tabs(chromium, endpoint):  # noqa: F811
     page = chromium
-    page.resize(1200, 900)
-    page.open(endpoint + "/")
-    page.wait("document.querySelector('#model option') !== null")
+    page.open_page(endpoint)
     page.run("document.getElementById('tab-try').focus()")
     page.press("\ue014")  # right
     assert page.run("return document.activeElement.id") == "tab-translate"

@@ -11,9 +11,7 @@ from tagged_sentences import sentences, write_conll
 from test_page_tabs import open_fresh_tab, texts_of
 from test_web_page import CONTROL, ENTER, chromium, saved, screenshots  # noqa: F401 (fixtures)
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 TEXTS = ["Greta Weber works for Nordwind in Hong Kong .", "你好 😀 Anna Meyer lives in Oslo .", "The weather was fine .",
          "<b>Anna</b> lives in Oslo ."]  # fmt: skip
 WORDS = {"PER": "person", "ORG": "organisation", "LOC": "place"}

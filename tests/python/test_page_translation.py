@@ -9,9 +9,7 @@ from test_page_tabs import chosen, open_fresh_tab, texts_of
 from test_train_translation import PAIRS, SMALL
 from test_web_page import CONTROL, ENTER, TAB, chromium, screenshots  # noqa: F401 (fixtures)
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 RIGHT, LEFT, HOME, END = "\ue014", "\ue012", "\ue011", "\ue010"
 
 

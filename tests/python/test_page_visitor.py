@@ -12,9 +12,7 @@ import pytest
 from conftest import ROOT, RunningServer, ask
 from test_web_page import TEXTS, analyse, analyse_file, choose, chromium, downloaded, saved, screenshots  # noqa: F401  the fixtures
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 REVIEWS = ["I love this film", "I hate this phone", "", "the chair arrives on monday", "我非常喜欢这个电影", "=1+2 is great; I love it"]
 
 

@@ -4,12 +4,9 @@ import json
 
 import browser as browsing
 import openpyxl
-import pytest
 from test_web_page import analyse, analyse_file, choose, chromium, endpoint, page, saved, screenshots  # noqa: F401  the fixtures
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 TEXT = "An awful film, isn't it? 我非常喜欢"
 WORDS = ["An", "awful", "film", "isn't", "it"]
 

@@ -8,9 +8,7 @@ from job_tools import client_of, upload
 from test_page_tabs import chosen, open_tab, texts_of
 from test_web_page import ENTER, TEXTS, analyse, chromium, screenshots  # noqa: F401 (fixtures)
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 HOME, END = "\ue011", "\ue010"
 # Whether the focus was ever lost to the body, looked at with each frame.
 WATCH_THE_FOCUS = """

@@ -16,9 +16,7 @@ from maas_sdk import MaaSClient
 from test_http_abuse import Connection
 
 PAGE = "https://app.example.org"
-needs_browser = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+needs_browser = browsing.needs_chromium
 
 
 def ask(endpoint, method, path, body=None, **headers):

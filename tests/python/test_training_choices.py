@@ -179,7 +179,8 @@ def test_some_of_the_labels_keep_the_head(qing, model_dir, tmp_path):
 
 def test_new_labels_get_a_new_head(qing, stars, model_dir, tmp_path):
     result = qing("train", "--data", stars, "--from", model_dir, "--max-steps", 1, "--dev-share", 0, "--out", tmp_path / "m")
-    assert f"the labels of {model_dir} are negative, neutral, positive; a new classification head begins for 1, 2, 3, 4, 5" in result.stderr
+    told = "the labels of {} are negative, neutral, positive; a new classification head begins for 1, 2, 3, 4, 5"
+    assert told.format(model_dir) in result.stderr
     assert "To keep its head, add --map 1,2=negative --map 3=neutral --map 4,5=positive" in result.stderr
     assert load_file(tmp_path / "m/model.safetensors")["classifier.weight"].shape[0] == 5
 
@@ -235,7 +236,7 @@ def test_labels_that_are_probably_one_are_told(qing, tmp_path):
     data = write_tsv(tmp_path / "d.tsv", rows)
     seen = qing("data", data).stdout
     trained = qing(*small_training(data, tmp_path / "m", "--max-steps", 1)).stderr
-    for words in ("the same number and are learned as 2 labels", "--map 1.0=1", "--map neg=NEG",
+    for words in ("the labels '1' (12 rows), '1.0' (12 rows) are the same number and are learned as 2 labels; join them with --map 1.0=1", "--map neg=NEG",
                   "the label 'nan' of 12 rows"):  # fmt: skip
         assert words in seen and words in trained, words
     joined = qing(*small_training(data, tmp_path / "n", "--max-steps", 1, "--map", "1.0=1", "--map", "neg=NEG"))

@@ -12,9 +12,7 @@ import browser as browsing
 import pytest
 from conftest import ROOT, served
 
-pytestmark = pytest.mark.skipif(
-    not (browsing.CHROMIUM and browsing.DRIVER), reason="needs the packages chromium and chromium-driver"
-)
+pytestmark = browsing.needs_chromium
 TAB, ENTER, CONTROL = "\ue004", "\ue007", "\ue009"
 TEXTS = ["I love this film", "我讨厌这个手机", "a <b>chair</b> stands in the hall"]
 
